@@ -1,0 +1,62 @@
+"""Fixtures for the tests of every member. See `harness` for what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness import browser, network, postgres
+
+try:
+    import hypothesis
+except ImportError:  # the built wheel is tested with less
+    pass
+else:
+    # A busy machine is no failure: the time limit of pytest-timeout is enough.
+    hypothesis.settings.register_profile("workspace", deadline=None)
+    hypothesis.settings.load_profile("workspace")
+
+
+def pytest_configure() -> None:
+    """Close the network before the first test module is imported."""
+    network.close_network()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real PostgreSQL 18: one for the session, under xdist one for each worker."""
+    try:
+        server = postgres.start()
+    except postgres.Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
+    """An empty database for one test. For a module, use `postgres_server.database()`."""
+    with postgres_server.database() as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_url(postgres_database: postgres.Database) -> str:
+    """The test's database, as SQLAlchemy writes it: postgresql+psycopg://..."""
+    return postgres_database.url
+
+
+@pytest.fixture
+def postgres_dsn(postgres_database: postgres.Database) -> str:
+    """The same database, as psycopg and libpq write it: postgresql://..."""
+    return postgres_database.dsn
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the system's browser; skips where there is none."""
+    found = browser.find()
+    if found is None:
+        pytest.skip(f"no browser: {browser.HOW_TO_GET}")
+    return found

@@ -1,0 +1,75 @@
+"""Takes the pictures of the documentation: `python -m e2e.shots docs/images`.
+
+It starts a server of its own with the samples, and lets Ada and Grace edit one flag.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from e2e.browsing import Person, launched
+from e2e.program import Server, serving
+from harness import browser
+
+FLAG = "checkout-redesign"
+
+
+def take(chromium: Browser, server: Server, folder: Path) -> None:
+    """All pictures, in the order in which the guide shows them."""
+    window = {"width": 1200, "height": 720}
+    ada = Person.signs_in(chromium, server, "Ada", viewport=window)
+    expect(ada.page.locator("#poll")).to_contain_text("304, 0 bytes", timeout=30_000)
+    ada.page.screenshot(path=folder / "flagbit-list.png")
+
+    grace = Person.signs_in(chromium, server, "Grace", viewport=window)
+    for person in (ada, grace):
+        person.opens(FLAG)
+    ada.label("Description").fill("The new checkout, for a fifth of the customers.")
+    ada.label("Tags").fill("checkout, experiment, q4")
+    ada.saved()
+    grace.label("Description").fill("The new checkout, for half of the customers.")
+    grace.label("Client keys may see it (browsers, apps)").uncheck()
+    grace.saves()
+    expect(grace.conflict).to_be_visible()
+    grace.page.set_viewport_size({"width": 1200, "height": 900})
+    grace.page.mouse.wheel(0, -1000)
+    grace.page.wait_for_function("scrollY === 0")
+    grace.page.screenshot(path=folder / "flagbit-conflict.png")
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    grace.page.get_by_role("tab", name="History").click()
+    expect(grace.page.locator(".entry").first).to_contain_text("Grace")
+    expect(grace.page.locator("#status p")).to_have_count(0, timeout=20_000)
+    grace.page.screenshot(path=folder / "flagbit-history.png")
+
+    lin = Person.signs_in(chromium, server, "Lin", viewport=window, color_scheme="dark")
+    lin.opens(FLAG, "In production")
+    lin.page.set_viewport_size({"width": 1200, "height": 1000})
+    lin.page.screenshot(path=folder / "flagbit-rules-dark.png")
+
+    small = {"width": 360, "height": 720}
+    phone = Person.signs_in(chromium, server, "Mira", viewport=small, device_scale_factor=2)
+    phone.page.screenshot(path=folder / "flagbit-phone.png")
+
+
+def main() -> None:
+    """Write the pictures into the folder that is named."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = browser.find()
+    if path is None:
+        sys.exit(f"no browser: {browser.HOW_TO_GET}")
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving(Path(data), "--demo") as server,
+        launched(path) as chromium,
+    ):
+        take(chromium, server, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,527 @@
+"""Whatever is sent, the answer is a problem that names the place and the cure, and nothing changed.
+
+Each table is of what may not be accepted. No row ends in a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.operations import FLAG, JSON, MERGE_PATCH, STATE
+from e2e.program import API, Server, serving
+from e2e.wire import ask
+
+OFREP = "/flagbit/ofrep/v1/evaluate/flags"
+STATE_PATH = f"{API}/flags/kept/environments/production"
+
+
+@dataclass
+class Place:
+    """A server, and what it holds before a test."""
+
+    server: Server
+    admin: httpx.Client
+    machine: str
+    revoked: str
+
+    def everything(self) -> list[bytes]:
+        places = ["flags?environment=production", "environments", "projects", "keys", "audit"]
+        return [self.admin.get(f"{API}/{place}").content for place in places]
+
+    def tag(self, path: str) -> str:
+        return str(self.admin.get(path).headers["etag"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with serving(tmp_path_factory.mktemp("data")) as server:
+        server.new_flag("kept")
+        admin = server.client()
+        made = admin.post(f"{API}/keys", json={"owner": "gone", "role": "admin"}).json()
+        admin.post(f"{API}/keys/{made['id']}/revoke")
+        machine = server.new_key("server", "production")
+        yield Place(server, admin, machine, made["token"])
+        assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture
+def unchanged(place: Place) -> Iterator[Place]:
+    """The place, which a test leaves as it was."""
+    before = place.everything()
+    yield place
+    assert place.everything() == before
+
+
+CURE = re.compile(
+    r"\b(Send|Correct|Add|Remove|Use|Leave|Check|Give|Name|Take|Make|List|Read|Switch|Widen|GET|"
+    r"See|Create|should|needs|lists|at most|may only|cannot)\b"
+)
+"""Words of an order or of a bound: what to do next, or what would have been taken."""
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """It is a problem of that status, complete, and kept by nobody."""
+    assert answer.status_code == status, f"{answer.status_code}: {answer.text[:300]}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    details: dict[str, Any] = answer.json()
+    assert details["status"] == status
+    assert details["type"].startswith("urn:ifmatch:problem:")
+    assert details["title"]
+    assert CURE.search(details["detail"]), f"no next step in {details['detail']!r}"
+    assert len(answer.content) < 20_000
+    return details
+
+
+def errors(answer: httpx.Response) -> dict[str, str]:
+    """What is wrong, by JSON pointer."""
+    return {one["pointer"]: one["detail"] for one in problem(answer, 422)["errors"]}
+
+
+# -- content that is no JSON ----------------------------------------------------------------------
+
+NO_JSON: dict[str, bytes] = {
+    "nothing": b" ",
+    "cut off": b'{"enabled": tru',
+    "a comma too many": b'{"enabled": true,}',
+    "single quotes": b"{'enabled': true}",
+    "a comment": b'{"enabled": true} // yes',
+    "two values": b"{} {}",
+    "NaN": b'{"enabled": true, "x": NaN}',
+    "infinity": b'{"x": -Infinity}',
+    "1e999": b'{"x": 1e999}',
+    "5,000 digits": b'{"x": ' + b"9" * 5000 + b"}",
+    "5,000 digits before a point": b'{"x": ' + b"9" * 5000 + b".5}",
+    "a member twice": b'{"enabled": true, "enabled": false}',
+    "a member twice, deep within": b'{"x": [{"a": 1, "a": 1}]}',
+    "a member twice, written in two ways": b'{"a": 1, "\\u0061": 2}',
+    "half of a surrogate pair": b'{"x": "\\ud800"}',
+    "half of a surrogate pair as a name": b'{"\\udfff": 1}',
+    "a control character": b'{"x": "a\nb"}',
+    "a NUL byte": b'{"x": "a\x00b"}',
+    "latin-1": '{"x": "ä"}'.encode("latin-1"),
+    "UTF-16": '{"x": 1}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"x": 1}',
+    "overlong UTF-8": b'{"x": "\xc0\xaf"}',
+    "10,000 lists deep": b"[" * 10_000 + b"]" * 10_000,
+    "10,000 objects deep": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "100,000 lists never closed": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", NO_JSON)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_what_is_no_json_is_refused_with_its_place(
+    unchanged: Place, method: str, name: str
+) -> None:
+    path = f"{API}/environments" if method == "POST" else STATE_PATH
+    kind = MERGE_PATCH if method == "PATCH" else JSON
+    fields = {"If-Match": unchanged.tag(path), "Content-Type": kind}
+    answer = unchanged.admin.request(method, path, content=NO_JSON[name], headers=fields)
+    details = problem(answer, 422)
+    assert details["type"] == "urn:ifmatch:problem:malformed-json"
+    assert "Nothing was changed" in details["detail"]
+    assert details["line"] >= 1
+    assert details["column"] >= 1
+
+
+@pytest.mark.parametrize("name", NO_JSON)
+@pytest.mark.parametrize("key", ["/kept", ""])
+def test_what_is_no_json_is_a_parse_error_to_an_evaluation(
+    unchanged: Place, key: str, name: str
+) -> None:
+    fields = {"Authorization": f"Bearer {unchanged.machine}", "Content-Type": JSON}
+    url = f"{unchanged.server.url}{OFREP}{key}"
+    content = NO_JSON[name]
+    if len(content) > 65_536:
+        content = content[:65_536]
+    answer = httpx.post(url, content=content, headers=fields)
+    assert answer.status_code == 400
+    assert answer.json()["errorCode"] == "PARSE_ERROR"
+    assert "Send JSON" in answer.json()["errorDetails"]
+
+
+# -- content of the wrong shape -------------------------------------------------------------------
+
+DEEP: Any = 1
+for _ in range(40):
+    DEEP = {"a": DEEP}
+
+FLAGS: dict[str, tuple[Any, str]] = {
+    # what is wrong: content, the pointer that names it
+    "a list": ([], ""),
+    "a number": (7, ""),
+    "nothing": (None, ""),
+    "an unknown member": (FLAG | {"key": "n", "colour": "red"}, "/colour"),
+    "no key": (FLAG, "/key"),
+    "no type": ({k: v for k, v in FLAG.items() if k != "type"} | {"key": "n"}, "/type"),
+    "another type": (FLAG | {"key": "n", "type": "bool"}, "/type"),
+    "a number as text": (FLAG | {"key": "n", "description": 7}, "/description"),
+    "text as a switch": (FLAG | {"key": "n", "archived": "true"}, "/archived"),
+    "1 as a switch": (FLAG | {"key": "n", "client_visible": 1}, "/client_visible"),
+    "a long text": (FLAG | {"key": "n", "description": "x" * 2001}, "/description"),
+    "NUL in a text": (FLAG | {"key": "n", "description": "a\0b"}, "/description"),
+    "no variants": (FLAG | {"key": "n", "variants": {}}, "/variants"),
+    "variants in a list": (FLAG | {"key": "n", "variants": [True]}, "/variants"),
+    "a value of another type": (
+        FLAG | {"key": "n", "variants": {"on": "yes", "off": False}},
+        "/variants/on",
+    ),
+    "1 as a boolean": (FLAG | {"key": "n", "variants": {"on": 1, "off": False}}, "/variants/on"),
+    "an integer with a point": (
+        FLAG | {"key": "n", "type": "integer", "variants": {"on": 1.5, "off": 0}},
+        "/variants/on",
+    ),
+    "a large integer": (
+        FLAG | {"key": "n", "type": "integer", "variants": {"on": 2**53, "off": 0}},
+        "/variants/on",
+    ),
+    "NUL in a value": (
+        FLAG | {"key": "n", "type": "string", "variants": {"on": "\0", "off": ""}},
+        "/variants/on",
+    ),
+    "NUL deep in a value": (
+        FLAG | {"key": "n", "type": "object", "variants": {"on": {"a": ["\0"]}, "off": {}}},
+        "/variants/on/a/0",
+    ),
+    "a deep value": (
+        FLAG | {"key": "n", "type": "object", "variants": {"on": DEEP, "off": {}}},
+        "/variants/on",
+    ),
+    "a default that is no variant": (
+        FLAG | {"key": "n", "default_variant": "maybe"},
+        "/default_variant",
+    ),
+    "a variant with a space": (
+        FLAG | {"key": "n", "variants": {"on": True, "off": False, "a b": True}},
+        "/variants/a b",
+    ),
+    "too many tags": (FLAG | {"key": "n", "tags": [f"t{n}" for n in range(51)]}, "/tags"),
+    "a tag that is no text": (FLAG | {"key": "n", "tags": [None]}, "/tags/0"),
+    "a key with a slash": (FLAG | {"key": "a/b"}, "/key"),
+    "a key with a space": (FLAG | {"key": "a b"}, "/key"),
+    "a key with an umlaut": (FLAG | {"key": "größe"}, "/key"),
+    "an empty key": (FLAG | {"key": ""}, "/key"),
+    "a long key": (FLAG | {"key": "k" * 129}, "/key"),
+    "a dot as a key": (FLAG | {"key": "."}, "/key"),
+    "two dots as a key": (FLAG | {"key": ".."}, "/key"),
+    "a line after the key": (FLAG | {"key": "n\n"}, "/key"),
+    "a key that is a number": (FLAG | {"key": 7}, "/key"),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_flag_of_the_wrong_shape_is_refused_by_its_member(unchanged: Place, name: str) -> None:
+    content, pointer = FLAGS[name]
+    answer = unchanged.admin.post(f"{API}/flags", json=content)
+    found = errors(answer)
+    assert any(one == pointer or one.startswith(f"{pointer}/") for one in found), found
+    for detail in found.values():
+        assert len(detail) > 15, "too short to help"
+
+
+def rule(**more: Any) -> dict[str, Any]:
+    condition = {"attribute": "a", "op": "equals", "values": [1]} | more
+    rules = [{"id": "r", "conditions": [condition], "serve": {"variant": "on"}}]
+    return STATE | {"rules": rules}
+
+
+STATES: dict[str, tuple[Any, str]] = {
+    "a list": ([], ""),
+    "no switch": ({"fallthrough": {"variant": "on"}}, "/enabled"),
+    "a switch that is text": (STATE | {"enabled": "yes"}, "/enabled"),
+    "no such variant": (STATE | {"fallthrough": {"variant": "maybe"}}, "/fallthrough/variant"),
+    "neither variant nor split": (STATE | {"fallthrough": {}}, "/fallthrough"),
+    "both": (STATE | {"fallthrough": {"variant": "on", "split": {"on": 1}}}, "/fallthrough"),
+    "an empty split": (STATE | {"fallthrough": {"split": {}}}, "/fallthrough/split"),
+    "a weight below zero": (STATE | {"fallthrough": {"split": {"on": -1}}}, "/fallthrough/split"),
+    "weights of nothing": (
+        STATE | {"fallthrough": {"split": {"on": 0, "off": 0}}},
+        "/fallthrough/split",
+    ),
+    "a weight that is no whole number": (
+        STATE | {"fallthrough": {"split": {"on": 0.5}}},
+        "/fallthrough/split/on",
+    ),
+    "a huge weight": (STATE | {"fallthrough": {"split": {"on": 10**30}}}, "/fallthrough/split/on"),
+    "an unknown operator": (rule(op="regex"), "/rules/0/conditions/0/op"),
+    "no attribute": (rule(attribute=""), "/rules/0/conditions/0/attribute"),
+    "no values": (rule(values=[]), "/rules/0/conditions/0/values"),
+    "a comparison with text": (rule(op="lt", values=["x"]), "/rules/0/conditions/0/values/0"),
+    "no version": (rule(op="semver_lt", values=["one"]), "/rules/0/conditions/0/values/0"),
+    "no date": (rule(op="before", values=["tomorrow"]), "/rules/0/conditions/0/values/0"),
+    "an unknown member of a rule": (rule(colour="red"), "/rules/0/conditions/0/colour"),
+    "1,001 values": (rule(values=list(range(1001))), "/rules/0/conditions/0/values"),
+    "101 rules": (
+        STATE | {"rules": [rule()["rules"][0] | {"id": f"r{n}"} for n in range(101)]},
+        "/rules",
+    ),
+    "two rules of one name": (STATE | {"rules": rule()["rules"] * 2}, "/rules/1/id"),
+    "another flag": (STATE | {"flag": "other"}, "/flag"),
+    "another environment": (STATE | {"environment": "development"}, "/environment"),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_of_the_wrong_shape_is_refused_by_its_member(unchanged: Place, name: str) -> None:
+    content, pointer = STATES[name]
+    fields = {"If-Match": unchanged.tag(STATE_PATH)}
+    found = errors(unchanged.admin.put(STATE_PATH, json=content, headers=fields))
+    assert any(one == pointer or one.startswith(f"{pointer}/") for one in found), found
+
+
+PATCHES: dict[str, tuple[str, Any, str]] = {
+    "a flag's revision": (f"{API}/flags/kept", {"revision": 7}, "/revision"),
+    "a flag's unknown member": (f"{API}/flags/kept", {"colour": "red"}, "/colour"),
+    "a flag's type away": (f"{API}/flags/kept", {"type": None}, "/type"),
+    "the variant that a flag is off with": (
+        f"{API}/flags/kept",
+        {"variants": {"off": None}},
+        "/off_variant",
+    ),
+    "a flag's key": (f"{API}/flags/kept", {"key": "other"}, "/key"),
+    "a state's switch": (STATE_PATH, {"enabled": 1}, "/enabled"),
+    "a state's switch away": (STATE_PATH, {"enabled": None}, "/enabled"),
+    "a state's unknown member": (STATE_PATH, {"colour": "red"}, "/colour"),
+    "a state's rules": (STATE_PATH, {"rules": {"0": {}}}, "/rules"),
+    "an environment's name away": (f"{API}/environments/production", {"name": None}, "/name"),
+    "an environment's name": (f"{API}/environments/production", {"name": "a\0b"}, "/name"),
+    "a project's setting": (
+        f"{API}/projects/default",
+        {"require_conditions": "no"},
+        "/require_conditions",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_a_patch_to_the_wrong_shape_is_refused_by_its_member(unchanged: Place, name: str) -> None:
+    path, content, pointer = PATCHES[name]
+    fields = {"If-Match": unchanged.tag(path), "Content-Type": MERGE_PATCH}
+    found = errors(unchanged.admin.patch(path, json=content, headers=fields))
+    assert any(one == pointer or one.startswith(pointer) for one in found), found
+
+
+KEYS: dict[str, tuple[Any, str]] = {
+    "no owner": ({"role": "read"}, "/owner"),
+    "an empty owner": ({"owner": "", "role": "read"}, "/owner"),
+    "an owner of blanks": ({"owner": "  ", "role": "read"}, "/owner"),
+    "an owner over two lines": ({"owner": "a\nb", "role": "read"}, "/owner"),
+    "an owner that turns the text around": ({"owner": "a\u202eb", "role": "read"}, "/owner"),
+    "an unknown role": ({"owner": "a", "role": "root"}, "/role"),
+    "a machine for no environment": ({"owner": "a", "role": "server"}, "/environment"),
+    "a person for one": (
+        {"owner": "a", "role": "read", "environment": "production"},
+        "/environment",
+    ),
+    "an unknown environment": (
+        {"owner": "a", "role": "server", "environment": "nowhere"},
+        "/environment",
+    ),
+    "an unknown member": ({"owner": "a", "role": "read", "token": "mine"}, "/token"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_of_the_wrong_shape_is_refused_by_its_member(unchanged: Place, name: str) -> None:
+    content, pointer = KEYS[name]
+    assert pointer in errors(unchanged.admin.post(f"{API}/keys", json=content))
+
+
+@pytest.mark.parametrize("path", ["flags", "keys", "environments"])
+def test_content_that_is_too_long_is_refused_with_the_limit(unchanged: Place, path: str) -> None:
+    long = {"key": "long", "name": "x" * 1_100_000}
+    details = problem(unchanged.admin.post(f"{API}/{path}", json=long), 413)
+    assert "1,048,576" in details["detail"]
+
+
+# -- addresses ------------------------------------------------------------------------------------
+
+ODD_KEYS = {
+    "a%2Fb": "an encoded slash",
+    "a%00b": "NUL",
+    "%2e%2e": "two dots, encoded",
+    "..%2Fkeys": "the way up",
+    "gr%C3%B6%C3%9Fe": "an umlaut",
+    "%FF": "no UTF-8",
+    "a%20b": "a space",
+    "a%0Ab": "a line feed",
+    "k" * 129: "129 characters",
+    "k" * 8000: "8,000 characters",
+    "%E2%80%AE": "a character that turns the text around",
+    "kept%0A": "a line feed after a key that is there",
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "flags/{}",
+        "flags/kept/environments/{}",
+        "flags/{}/environments/production",
+        "environments/{}",
+        "projects/{}",
+        "keys/{}",
+    ],
+)
+def test_a_key_that_nothing_can_have_leads_nowhere(
+    unchanged: Place, template: str, method: str
+) -> None:
+    """404, 405 where the address takes no such method, or 422 where it would have been created."""
+    fields = [
+        ("Authorization", f"Bearer {unchanged.server.admin_key}"),
+        ("If-None-Match", "*"),
+        ("Content-Type", MERGE_PATCH if method == "PATCH" else JSON),
+    ]
+    content = b"" if method == "HEAD" else json.dumps(FLAG).encode()
+    for key, name in ODD_KEYS.items():
+        path = f"{API}/{template.format(key)}"
+        answer = ask(unchanged.server.port, method, path, fields, content)
+        assert answer.status in {404, 405, 422 if method == "PUT" else 404}, name
+        assert answer.field("etag") is None
+        assert answer.field("content-type") == "application/problem+json"
+        if method != "HEAD":
+            assert CURE.search(json.loads(answer.content)["detail"]), name
+
+
+@pytest.mark.parametrize("key", ODD_KEYS, ids=ODD_KEYS.get)
+def test_a_key_that_no_flag_can_have_is_not_found_by_an_evaluation(
+    unchanged: Place, key: str
+) -> None:
+    fields = [("Authorization", f"Bearer {unchanged.machine}"), ("Content-Type", JSON)]
+    answer = ask(unchanged.server.port, "POST", f"{OFREP}/{key}", fields, b"{}")
+    assert answer.status == 404
+
+
+QUERIES = {
+    "flags?limit=0": "limit",
+    "flags?limit=501": "limit",
+    "flags?limit=-1": "limit",
+    "flags?limit=1.5": "limit",
+    "flags?limit=": "limit",
+    "flags?limit=%D9%A1": "limit",
+    "flags?limit=" + "9" * 5000: "limit",
+    "flags?cursor=a%00b": "cursor",
+    "flags?cursor=" + "k" * 129: "cursor",
+    "flags?cursor=a/b": "cursor",
+    "flags?archived=yes": "archived",
+    "flags?tag=%00": "tag",
+    "flags?q=" + "x" * 201: "q",
+    "flags?environment=%00": "environment",
+    "environments?limit=0": "limit",
+    "projects?cursor=%2F": "cursor",
+    "audit?cursor=latest": "cursor",
+    "audit?cursor=" + "9" * 30: "cursor",
+    "audit?flag=a%2Fb": "flag",
+    "audit?environment=": "environment",
+}
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=[query[:30] for query in QUERIES])
+@pytest.mark.parametrize("tag", [None, "*"])
+def test_a_bad_query_is_refused_by_its_name(unchanged: Place, query: str, tag: str | None) -> None:
+    """Also where `If-None-Match: *` would have been answered 304."""
+    fields = {} if tag is None else {"If-None-Match": tag}
+    answer = unchanged.admin.get(f"{API}/{query}", headers=fields)
+    (error,) = problem(answer, 422)["errors"]
+    assert (error["in"], error["name"]) == ("query", QUERIES[query])
+    assert CURE.search(error["detail"])
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+KEY_FIELDS: dict[str, dict[str, str]] = {
+    "none": {},
+    "unknown": {"Authorization": "Bearer ifm_aaaaaaaa_" + "b" * 32},
+    "empty": {"Authorization": "Bearer"},
+    "no scheme": {"Authorization": "ifm_aaaaaaaa_" + "b" * 32},
+    "another scheme": {"Authorization": "Basic YTpi"},
+    "very long": {"X-API-Key": "k" * 20_000},
+    "an umlaut": {"X-API-Key": "schlüssel".encode().decode("latin-1")},
+    "an unknown session": {"Cookie": "session=nothing"},
+    "revoked": {"X-API-Key": "{revoked}"},
+}
+
+
+@pytest.mark.parametrize("name", KEY_FIELDS)
+@pytest.mark.parametrize("path", [f"{API}/flags", f"{API}/keys", f"{API}/flags/nothing", OFREP])
+def test_without_a_key_that_is_valid_nobody_is_told_anything(
+    unchanged: Place, path: str, name: str
+) -> None:
+    """One answer for no, unknown, malformed and revoked keys, for what is there and what is not."""
+    fields = {
+        known: value.format(revoked=unchanged.revoked) for known, value in KEY_FIELDS[name].items()
+    }
+    method = "POST" if path == OFREP else "GET"
+    url = f"{unchanged.server.url}{path}"
+    encoded = [(known, value.encode("latin-1")) for known, value in fields.items()]
+    answer = httpx.request(method, url, headers=[(k.encode(), v) for k, v in encoded])
+    details = problem(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert "Authorization: Bearer" in details["detail"]
+    assert "etag" not in answer.headers
+
+
+def test_two_different_keys_are_a_contradiction(unchanged: Place) -> None:
+    fields = {"X-API-Key": unchanged.machine}
+    answer = unchanged.admin.get(f"{API}/flags", headers=fields)
+    problem(answer, 400)
+
+
+# -- methods and addresses that are not there -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "flags", {"GET", "HEAD", "POST"}),
+        ("POST", "flags/kept", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", "flags/kept/environments/production", {"GET", "HEAD", "PUT", "PATCH"}),
+        ("GET", "keys/x/revoke", {"POST"}),
+        ("PUT", "audit", {"GET", "HEAD"}),
+    ],
+)
+def test_a_method_that_is_not_taken_is_refused_with_those_that_are(
+    unchanged: Place, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = unchanged.admin.request(method, f"{API}/{path}", headers={"If-Match": "broken"})
+    problem(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/flags/kept/nothing", "//flags"])
+def test_an_address_that_is_not_there_is_a_problem_too(unchanged: Place, path: str) -> None:
+    problem(unchanged.admin.get(API + path), 404)
+
+
+# -- evaluation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [[], 7, "x", None, {"context": []}, {"context": "x"}])
+@pytest.mark.parametrize("key", ["/kept", ""])
+def test_a_context_that_is_no_object_is_invalid(
+    unchanged: Place, key: str, content: object
+) -> None:
+    fields = {"Authorization": f"Bearer {unchanged.machine}", "Content-Type": JSON}
+    url = f"{unchanged.server.url}{OFREP}{key}"
+    answer = httpx.post(url, content=json.dumps(content).encode(), headers=fields)
+    assert answer.status_code == 400
+    assert answer.json()["errorCode"] == "INVALID_CONTEXT"
+    assert "Send " in answer.json()["errorDetails"]
+
+
+@pytest.mark.parametrize("key", ["/kept", ""])
+def test_a_context_that_is_too_long_is_refused(unchanged: Place, key: str) -> None:
+    fields = {"Authorization": f"Bearer {unchanged.machine}"}
+    content = {"context": {"text": "x" * 70_000}}
+    answer = httpx.post(f"{unchanged.server.url}{OFREP}{key}", json=content, headers=fields)
+    assert answer.status_code == 413
+    assert "65,536" in answer.text

@@ -1,0 +1,688 @@
+"""FlagBit's page in a real browser: nobody's change is lost, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from e2e.browsing import Person, launched
+from e2e.program import API, BIN, Server, serving
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with launched(chromium) as one:
+        yield one
+
+
+@pytest.fixture
+def people(browser: Browser, quartet: Server) -> Iterator[Any]:
+    """Lets people sign in; at the end none of their consoles may have complained."""
+    there: list[Person] = []
+
+    def come(owner: str, **options: Any) -> Person:
+        person = Person.signs_in(browser, quartet, owner, **options)
+        there.append(person)
+        return person
+
+    yield come
+    said = [complaint for person in there for complaint in person.complaints]
+    for person in there:
+        person.page.context.close()
+    assert said == []
+
+
+@pytest.fixture
+def flag(quartet: Server, request: pytest.FixtureRequest) -> str:
+    """A flag of this test alone."""
+    key = str(request.node.name).removeprefix("test_").replace("[", ".").rstrip("]")[:60]
+    quartet.new_flag(key, description="As it was", tags=["old"])
+    return key
+
+
+def read(server: Server, key: str, environment: str | None = None) -> dict[str, Any]:
+    path = f"{API}/flags/{key}"
+    if environment:
+        path += f"/environments/{environment}"
+    found: dict[str, Any] = server.client().get(path).json()
+    return found
+
+
+def history(server: Server, key: str) -> list[dict[str, Any]]:
+    """Changes of a flag and its states, the oldest first."""
+    listed = server.client().get(f"{API}/audit", params={"flag": key}).json()["items"]
+    return list(reversed(listed))
+
+
+def authors(server: Server, key: str, kind: str = "flag") -> list[str]:
+    """Who changed it, the oldest first."""
+    entries = history(server, key)
+    return [one["actor"] for one in entries if one["kind"] == kind and one["action"] == "changed"]
+
+
+def is_a_chain(server: Server, key: str, kind: str = "flag") -> bool:
+    """Whether each change started from what the one before it had left."""
+    entries = [one for one in history(server, key) if one["kind"] == kind]
+    return all(later["before"] == earlier["after"] for earlier, later in pairwise(entries))
+
+
+# -- conflicts ------------------------------------------------------------------------------------
+
+
+def test_different_fields_of_two_people_are_merged(
+    people: Any, quartet: Server, flag: str, tmp_path: Path
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+    ada.label("Description").fill("As Ada wants it")
+    ada.saved()
+    grace.label("Tags").fill("old, new")
+    grace.label("Value").first.select_option("true")
+    grace.saves()
+
+    expect(grace.conflict.get_by_role("heading", name="Ada saved first")).to_be_focused()
+    described = grace.field_in_conflict("description")
+    for text in ("As it was", "As Ada wants it", "changed by Ada"):
+        expect(described).to_contain_text(text)
+    expect(grace.field_in_conflict("tags")).to_contain_text("changed by you")
+    expect(grace.page.get_by_role("button", name="Merge both and save")).to_be_visible()
+    grace.page.screenshot(path=tmp_path / "conflict.png")
+    assert read(quartet, flag)["tags"] == ["old"]  # nothing is saved before the choice
+
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    now = read(quartet, flag)
+    assert now["description"] == "As Ada wants it"
+    assert now["tags"] == ["old", "new"]
+    assert now["variants"] == {"off": True, "on": True}
+    assert authors(quartet, flag) == ["Ada", "Grace"]
+    assert is_a_chain(quartet, flag)
+
+
+def test_one_field_of_two_people_is_chosen_field_by_field(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill(f"As {person.owner} wants it")
+        person.label("Tags").fill(f"old, {person.owner.lower()}")
+    ada.saved()
+    grace.saves()
+
+    for name in ("description", "tags"):
+        expect(grace.field_in_conflict(name)).to_contain_text("changed by both")
+    expect(grace.field_in_conflict("description")).to_contain_text("As Ada wants it")
+    expect(grace.field_in_conflict("description")).to_contain_text("As Grace wants it")
+    save = grace.conflict.locator('[data-choice="save"]')
+    expect(save).to_have_text("Keep mine on top of theirs and save")
+    grace.field_in_conflict("tags").get_by_label("Keep Ada’s").check()
+    expect(save).to_have_text("Save with these choices")
+    save.click()
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    now = read(quartet, flag)
+    assert (now["description"], now["tags"]) == ("As Grace wants it", ["old", "ada"])
+    assert authors(quartet, flag) == ["Ada", "Grace"]
+
+
+def test_taking_theirs_keeps_mine_at_hand(people: Any, quartet: Server, flag: str) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill(f"As {person.owner} wants it")
+    ada.saved()
+    grace.saves()
+    grace.chooses("theirs")
+    expect(grace.label("Description")).to_have_value("As Ada wants it")
+    grace.page.get_by_role("button", name="Put my changes back").click()
+    expect(grace.label("Description")).to_have_value("As Grace wants it")
+    grace.saved()
+    assert read(quartet, flag)["description"] == "As Grace wants it"
+    assert is_a_chain(quartet, flag)
+
+
+def test_going_on_overwrites_nothing_and_shows_both_again(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill(f"As {person.owner} wants it")
+    ada.saved()
+    grace.saves()
+    grace.chooses("back")
+    expect(grace.page.get_by_role("alert").locator("visible=true")).to_contain_text("Ada")
+    expect(grace.label("Description")).to_have_value("As Grace wants it")
+    grace.label("Description").fill("As both might like it")
+    grace.saves()
+    expect(grace.field_in_conflict("description")).to_contain_text("As both might like it")
+    assert read(quartet, flag)["description"] == "As Ada wants it"
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    assert read(quartet, flag)["description"] == "As both might like it"
+
+
+def test_who_is_late_twice_is_asked_twice(people: Any, quartet: Server, flag: str) -> None:
+    """While the conflict is on the screen, somebody else saves once more."""
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+    ada.label("Description").fill("First")
+    ada.saved()
+    grace.label("Tags").fill("old, grace")
+    grace.saves()
+    expect(grace.conflict).to_be_visible()
+    ada.label("Description").fill("Second")
+    ada.saved()
+    grace.chooses("save")
+    expect(grace.field_in_conflict("description")).to_contain_text("Second")
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    now = read(quartet, flag)
+    assert (now["description"], now["tags"]) == ("Second", ["old", "grace"])
+    assert authors(quartet, flag) == ["Ada", "Ada", "Grace"]
+    assert is_a_chain(quartet, flag)
+
+
+def test_the_same_change_of_two_people_is_no_conflict(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill("What both want")
+    ada.saved()
+    grace.saves()
+    expect(grace.page.locator("#status")).to_contain_text("Ada made the same change already")
+    expect(grace.conflict).to_have_count(0)
+    assert authors(quartet, flag) == ["Ada"]
+
+
+def set_by_command(
+    server: Server, key: str, *words: str, owner: str = "the command"
+) -> subprocess.CompletedProcess[str]:
+    """`flagbit flags set`, as somebody at a terminal runs it."""
+    environment = os.environ | {
+        "FLAGBIT_URL": f"{server.url}/flagbit",
+        "FLAGBIT_API_KEY": server.new_key("write", owner=owner),
+    }
+    command = [str(BIN / "flagbit"), "flags", "set", key, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_two_browser_tabs_and_the_cli_edit_one_flag_and_nobodys_change_is_lost(
+    people: Any, quartet: Server, flag: str, tmp_path: Path
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+    # Somebody printed the flag to a file before all this, and changes it only now.
+    before = quartet.client().get(f"{API}/flags/{flag}")
+    held = before.headers["etag"]
+
+    ada.label("Description").fill("Ada's description")
+    grace.label("Tags").fill("old, grace")
+    ada.saved()
+    late = set_by_command(quartet, flag, "client_visible=true", "--if-match", held)
+    assert late.returncode == 3, late.stderr  # a conflict, and nothing written
+    done = set_by_command(quartet, flag, "client_visible=true", owner="Lin")
+    assert done.returncode == 0, done.stderr
+    grace.saves()
+    expect(grace.conflict).to_contain_text("Lin saved first")
+    expect(grace.field_in_conflict("description")).to_contain_text("Ada's description")
+    expect(grace.field_in_conflict("client_visible")).to_contain_text("yes")
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("Saved")
+
+    now = read(quartet, flag)
+    assert now["description"] == "Ada's description"
+    assert now["tags"] == ["old", "grace"]
+    assert now["client_visible"] is True
+    assert authors(quartet, flag) == ["Ada", "Lin", "Grace"]
+    assert is_a_chain(quartet, flag)
+
+
+def test_rules_of_two_people_meet_in_the_conflict_too(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag, "In production")
+    ada.label("Switched on here").check()
+    ada.saved()
+    page = grace.page
+    page.get_by_role("button", name="Add a rule").click()
+    expect(page.get_by_label("Attribute")).to_be_focused()
+    page.get_by_label("Attribute").fill("plan")
+    page.get_by_label("Comparison").select_option(label="is not")
+    page.get_by_label("Values").fill('free\n42\n"42"')
+    grace.label("Serve").select_option("on")
+    grace.saves()
+    expect(grace.field_in_conflict("rules")).to_contain_text('plan is not "free" or 42 or "42"')
+    grace.chooses("save")
+    expect(page.locator("#status")).to_contain_text("Saved")
+    now = read(quartet, flag, "production")
+    assert now["enabled"] is True
+    assert now["rules"] == [
+        {
+            "id": "rule-1",
+            "description": "",
+            "conditions": [
+                {"attribute": "plan", "op": "equals", "values": ["free", 42, "42"], "negate": True}
+            ],
+            "serve": {"variant": "on"},
+        }
+    ]
+    assert authors(quartet, flag, "state") == ["Ada", "Grace"]
+
+
+# -- the list -------------------------------------------------------------------------------------
+
+
+def test_a_poll_of_what_did_not_change_costs_no_bytes(people: Any, flag: str) -> None:
+    ada = people("Ada")
+    polls = ada.requests("GET", "/flags?environment=production")
+    poll = ada.page.locator("#poll")
+    expect(poll).to_contain_text("304, 0 bytes", timeout=15_000)
+    expect(poll).to_contain_text("saved")
+    answer = polls[-1].response()
+    assert answer is not None
+    assert answer.status == 304
+    assert polls[-1].headers["if-none-match"].startswith('W/"')
+
+
+def test_a_change_arrives_without_taking_the_focus_or_what_is_typed(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("Half a sen")
+    found = quartet.client().get(f"{API}/flags/{flag}")
+    changed = quartet.client().patch(
+        f"{API}/flags/{flag}",
+        json={"tags": ["from-elsewhere"]},
+        headers={
+            "If-Match": found.headers["etag"],
+            "Content-Type": "application/merge-patch+json",
+        },
+    )
+    assert changed.status_code == 200, changed.text
+    expect(ada.row(flag)).to_contain_text("from-elsewhere", timeout=15_000)
+    expect(ada.label("Description")).to_be_focused()
+    expect(ada.label("Description")).to_have_value("Half a sen")
+    ada.page.get_by_role("button", name="Show both").click()
+    expect(ada.conflict).to_contain_text("from-elsewhere")
+    ada.chooses("back")
+    expect(ada.label("Description")).to_have_value("Half a sen")
+
+
+LOOK = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_polling_pauses_while_nobody_looks(people: Any, flag: str) -> None:
+    ada = people("Ada")
+    ada.page.evaluate(LOOK, True)
+    expect(ada.page.locator("#poll")).to_contain_text("Paused")
+    polls = ada.requests("GET", "/flags?environment=")
+    ada.page.wait_for_timeout(6000)
+    assert polls == []
+    ada.page.evaluate(LOOK, False)
+    expect(ada.page.locator("#poll")).to_contain_text("304")
+
+
+def test_a_switch_switches_what_it_shows(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada")
+    ada.switch(flag).click()
+    expect(ada.switch(flag)).to_have_attribute("aria-checked", "true")
+    expect(ada.switch(flag)).to_be_focused()
+    assert read(quartet, flag, "production")["enabled"] is True
+    assert read(quartet, flag, "development")["enabled"] is False
+
+
+def test_a_switch_that_shows_an_old_state_does_nothing(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada = people("Ada")
+    ada.page.route("**/flags?*", lambda route: route.abort())  # the list stays as it is
+    path = f"{API}/flags/{flag}/environments/production"
+    tag = quartet.client().get(path).headers["etag"]
+    quartet.client().post(f"{path}/toggle", headers={"If-Match": tag})
+    ada.switch(flag).click()
+    expect(ada.page.locator("#status")).to_contain_text("was not switched")
+    assert read(quartet, flag, "production")["enabled"] is True
+    ada.complaints.clear()  # of the requests that this test refused
+
+
+def test_environments_and_search_choose_what_is_listed(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    quartet.new_flag("found-by-words", description="Quokkas only")
+    ada = people("Ada")
+    ada.page.get_by_label("Environment", exact=True).select_option("development")
+    expect(ada.switch(flag)).to_have_attribute("aria-label", f"{flag} in development")
+    ada.page.get_by_role("searchbox", name="Search").fill("quokka")
+    expect(ada.row("found-by-words")).to_be_visible()
+    expect(ada.row(flag)).to_have_count(0)
+    assert "q=quokka" in ada.page.url
+    ada.page.reload()
+    expect(ada.row("found-by-words")).to_be_visible()
+    expect(ada.page.get_by_label("Environment", exact=True)).to_have_value("development")
+
+
+# -- the editor -----------------------------------------------------------------------------------
+
+
+def test_the_keyboard_alone_opens_edits_and_saves(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada")
+    press = ada.page.keyboard.press
+    link = ada.row(flag).get_by_role("link")
+    for _ in range(60):
+        if link.evaluate("node => node === document.activeElement"):
+            break
+        press("Tab")
+    press("Enter")
+    expect(ada.page.get_by_role("heading", name=flag)).to_be_focused()
+    press("Tab")  # the button that closes
+    press("Tab")
+    expect(ada.page.get_by_role("tab", name="In production")).to_be_focused()
+    press("ArrowRight")
+    expect(ada.page.get_by_role("tab", name="Flag")).to_be_focused()
+    press("Tab")
+    expect(ada.label("Description")).to_be_focused()
+    press("Control+a")
+    ada.page.keyboard.type("Typed, not clicked")
+    press("Control+s")
+    expect(ada.page.locator("#status")).to_contain_text("Saved")
+    assert read(quartet, flag)["description"] == "Typed, not clicked"
+
+
+def test_a_refusal_stands_at_its_field(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag, "In production")
+    ada.page.get_by_role("button", name="Add a rule").click()
+    ada.page.get_by_label("Comparison").select_option(label="is before")
+    ada.page.get_by_label("Attribute").fill("a..b")
+    ada.page.get_by_label("Values").fill("soon")
+    refused = ada.requests("PUT", flag)
+    ada.saves()
+    attribute, values = ada.page.get_by_label("Attribute"), ada.page.get_by_label("Values")
+    expect(attribute).to_have_attribute("aria-invalid", "true")
+    expect(attribute).to_be_focused()
+    expect(ada.page.locator(".condition")).to_contain_text("is no instant of RFC 3339")
+    assert len(refused) == 1
+    attribute.fill("since")
+    values.fill("2026-03-01T09:00:00Z")
+    ada.saved()
+    assert read(quartet, flag, "production")["rules"][0]["conditions"][0]["op"] == "before"
+    ada.complaints = [one for one in ada.complaints if "status of 422" not in one]
+
+
+def test_what_is_no_value_is_not_even_sent(people: Any, quartet: Server) -> None:
+    quartet.new_flag(
+        "a-number", type="integer", variants={"a": 1}, default_variant="a", off_variant="a"
+    )
+    ada = people("Ada").opens("a-number")
+    sent = ada.requests("PUT", "a-number")
+    ada.label("Value").fill("many")
+    ada.saves()
+    expect(ada.page.locator(".variant")).to_contain_text("This is no number")
+    assert sent == []
+
+
+def test_a_variant_that_is_served_cannot_go(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag)
+    ada.page.get_by_role("button", name="Remove the variant off").click()
+    ada.label("Default variant").select_option("on")
+    ada.label("Off variant").select_option("on")
+    ada.saves()
+    expect(ada.page.get_by_role("alert").locator("visible=true")).to_contain_text("is served")
+    assert read(quartet, flag)["variants"] == {"off": False, "on": True}
+    ada.complaints = [one for one in ada.complaints if "status of 409" not in one]
+
+
+def test_without_a_connection_nothing_is_lost(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("Written in a tunnel")
+    ada.page.context.set_offline(True)
+    ada.saves()
+    expect(ada.page.get_by_role("alert").locator("visible=true")).to_contain_text("did not answer")
+    expect(ada.label("Description")).to_have_value("Written in a tunnel")
+    ada.page.context.set_offline(False)
+    ada.saved()
+    assert read(quartet, flag)["description"] == "Written in a tunnel"
+    ada.complaints = [one for one in ada.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
+
+
+def test_who_was_signed_out_signs_in_elsewhere_and_saves(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("Written before")
+    kept = ada.page.context.cookies()
+    ada.page.context.clear_cookies()
+    ada.saves()
+    alert = ada.page.get_by_role("alert").locator("visible=true")
+    expect(alert).to_contain_text("You are signed out")
+    with ada.page.context.expect_page() as opened:
+        alert.get_by_role("link").click()
+    opened.value.get_by_label("Key").fill(ada.key)
+    opened.value.get_by_role("button", name="Sign in").click()
+    expect(opened.value.get_by_role("heading", name=flag, exact=True)).to_be_visible()
+    ada.saved()
+    assert kept
+    assert read(quartet, flag)["description"] == "Written before"
+    ada.complaints = [one for one in ada.complaints if "status of 401" not in one]
+
+
+def test_a_flag_that_somebody_deleted_can_be_made_again(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("It was worth something")
+    tag = quartet.client().get(f"{API}/flags/{flag}").headers["etag"]
+    gone = quartet.client().delete(f"{API}/flags/{flag}", headers={"If-Match": tag})
+    assert gone.status_code == 204
+    ada.saves()
+    expect(ada.page.get_by_role("alert").locator("visible=true")).to_contain_text("deleted")
+    ada.page.get_by_role("button", name="Create it again").click()
+    expect(ada.page.locator("#status")).to_contain_text("Saved")
+    assert read(quartet, flag)["description"] == "It was worth something"
+    ada.complaints = [one for one in ada.complaints if "status of 404" not in one]
+
+
+def test_a_flag_is_made_changed_archived_and_deleted(people: Any, quartet: Server) -> None:
+    ada = people("Ada")
+    page = ada.page
+    page.get_by_role("button", name="New flag").click()
+    ada.label("Key").fill("made-here")
+    ada.label("Type").select_option("string")
+    ada.label("Description").fill("Made on the page")
+    page.get_by_role("button", name="Create the flag").click()
+    expect(page.get_by_role("heading", name="made-here")).to_be_visible()
+    expect(ada.row("made-here")).to_be_visible()
+    ada.switch("made-here").click()
+    expect(ada.label("Switched on here")).to_be_checked()
+
+    page.get_by_role("tab", name="Flag").click()
+    page.get_by_role("button", name="Delete the flag").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete it").click()
+    expect(dialog).to_contain_text("Archive the flag first")
+    dialog.get_by_role("button", name="Keep it").click()
+    page.get_by_label("Archived: clients get").check()
+    ada.saved()
+    expect(ada.row("made-here")).to_have_count(0)
+    page.get_by_role("button", name="Delete the flag").click()
+    dialog.get_by_role("button", name="Delete it").click()
+    expect(page.locator("#status")).to_contain_text("Deleted")
+    assert quartet.client().get(f"{API}/flags/made-here").status_code == 404
+    ada.complaints = [one for one in ada.complaints if "status of 409" not in one]
+
+
+def test_rules_are_ordered_split_and_seen_as_json(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag, "In production")
+    page = ada.page
+    for attribute in ("first", "second"):
+        page.get_by_role("button", name="Add a rule").click()
+        page.get_by_label("Attribute").last.fill(attribute)
+        page.get_by_label("Comparison").last.select_option(label="is there")
+    page.get_by_role("button", name="Move rule 2 up").click()
+    expect(page.get_by_role("button", name="Move rule 1 up")).to_be_focused()
+    ada.label("Everybody else gets").select_option(label="A split by weight…")
+    ada.label("on").last.fill("25")
+    ada.label("off").last.fill("75")
+    page.get_by_text("JSON", exact=True).locator("visible=true").click()
+    shown = json.loads(page.get_by_label("The same as JSON").locator("visible=true").input_value())
+    assert [one["conditions"][0]["attribute"] for one in shown["rules"]] == ["second", "first"]
+    shown["rules"].pop()
+    page.get_by_label("The same as JSON").locator("visible=true").fill(json.dumps(shown))
+    page.get_by_role("button", name="Put into the form").locator("visible=true").click()
+    expect(page.get_by_label("Attribute")).to_have_count(1)
+    ada.saved()
+    now = read(quartet, flag, "production")
+    assert [one["conditions"][0]["attribute"] for one in now["rules"]] == ["second"]
+    assert now["fallthrough"] == {"split": {"on": 25, "off": 75}, "bucket_by": "targetingKey"}
+
+
+def test_what_was_not_edited_stays_to_the_byte(people: Any, quartet: Server) -> None:
+    """1.0 would come back as 1 from a browser that reads numbers as its own."""
+    value = {"ratio": 1.0, "large": 1e21, "deep": [{"none": None}]}
+    quartet.new_flag(
+        "with-numbers", type="object", variants={"a": value}, default_variant="a", off_variant="a"
+    )
+    before = history(quartet, "with-numbers")[-1]["after"]["variants"]
+    ada = people("Ada").opens("with-numbers")
+    ada.label("Description").fill("Only this")
+    ada.saved()
+    after = history(quartet, "with-numbers")[-1]["after"]["variants"]
+    assert json.dumps(after) == json.dumps(before)
+
+
+def test_history_says_who_and_what(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("As Ada wants it")
+    ada.saved()
+    ada.page.get_by_role("tab", name="History").click()
+    entry = ada.page.locator(".entry").first
+    for text in ("Ada", "changed the flag", "As it was", "As Ada wants it"):
+        expect(entry).to_contain_text(text)
+
+
+def test_unsaved_changes_wait_while_other_flags_are_looked_at(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    quartet.new_flag(f"{flag}-2")
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("Not saved yet")
+    ada.opens(f"{flag}-2")
+    expect(ada.row(flag)).to_contain_text("unsaved")
+    ada.opens(flag)
+    expect(ada.label("Description")).to_have_value("Not saved yet")
+
+
+def test_readers_read(people: Any, flag: str) -> None:
+    reader = people("Rosa", role="read")
+    expect(reader.switch(flag)).to_be_disabled()
+    reader.opens(flag)
+    expect(reader.label("Description")).to_be_disabled()
+    expect(reader.page.get_by_role("button", name="New flag")).to_be_hidden()
+
+
+# -- what others sent, and where it is shown ------------------------------------------------------
+
+HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)> a\u202eb\u200bc\x07"
+
+
+def test_what_others_sent_is_text_and_nothing_in_it_is_hidden(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    quartet.new_flag("hostile", description=HOSTILE, tags=["<b>bold</b>"])
+    ada = people("<i>Ada</i>")
+    row = ada.row("hostile")
+    expect(row).to_contain_text("<script>document.title")
+    expect(row.locator(".unseen")).to_have_text(["U+202E", "U+200B", "U+0007"])
+    ada.opens("hostile")
+    ada.page.get_by_role("tab", name="History").click()
+    expect(ada.page.locator(".entry").first).to_be_visible()
+    assert ada.page.title() == "FlagBit"
+    assert ada.page.locator("img").count() == 0
+
+
+LONG = "w" * 120
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_is_wider_than_the_window(
+    people: Any, quartet: Server, flag: str, width: int
+) -> None:
+    quartet.new_flag(f"{LONG}-{width}", description=LONG * 3, tags=[LONG[:60]])
+    ada, grace = (
+        people(name, viewport={"width": width, "height": 800}) for name in ("Ada", "Grace " + LONG)
+    )
+    assert ada.overflowing() == []
+    for person in (ada, grace):
+        person.opens(f"{LONG}-{width}")
+        person.label("Description").fill(f"{person.owner} {LONG}")
+    ada.saved()
+    grace.saves()
+    expect(grace.conflict).to_be_visible()
+    assert grace.overflowing() == []
+    grace.chooses("back")
+    for tab in ("In production", "History", "Flag"):
+        grace.page.get_by_role("tab", name=tab).click()
+        if tab == "In production":
+            grace.page.get_by_role("button", name="Add a rule").click()
+            grace.label("Everybody else gets").select_option(label="A split by weight…")
+        assert grace.overflowing() == []
+
+
+def test_links_stay_below_the_prefix_of_a_proxy(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    public = {"PUBLIC_URL": "http://127.0.0.1:1/tools"}
+    with serving(tmp_path_factory.mktemp("data"), environment=public) as server:
+        server.new_flag("below")
+        ada = Person.signs_in(browser, server, "Ada", path="/tools/flagbit/?flag=below")
+        assert ada.page.url == f"{server.url}/tools/flagbit/?flag=below"
+        ada.page.get_by_role("tab", name="Flag").click()
+        ada.label("Description").fill("Below a prefix")
+        ada.saved()
+        ada.page.get_by_role("link", name="FlagBit").click()
+        assert ada.page.url == f"{server.url}/tools/flagbit/"
+        ada.page.context.close()
+        assert ada.complaints == []
+
+
+def test_with_strict_comparison_both_versions_are_shown_as_well(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    strict = {"FLAGBIT_COMPARISON": "strict"}
+    with serving(tmp_path_factory.mktemp("data"), environment=strict) as server:
+        server.new_flag("strictly")
+        ada, grace = (
+            Person.signs_in(browser, server, owner).opens("strictly") for owner in ("Ada", "Grace")
+        )
+        ada.label("Description").fill("Ada's")
+        ada.saved()
+        grace.label("Tags").fill("grace")
+        grace.saves()
+        expect(grace.conflict).to_contain_text("Ada saved first")
+        grace.chooses("save")
+        expect(grace.page.locator("#status")).to_contain_text("Saved")
+        now = read(server, "strictly")
+        assert (now["description"], now["tags"]) == ("Ada's", ["grace"])
+        for person in (ada, grace):
+            person.page.context.close()
+            assert person.complaints == []

@@ -1,0 +1,168 @@
+"""The ASGI application: the front, and each product under its name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.access_log import AccessLog
+from chassis.front import front
+from chassis.installation import Installation
+from chassis.lifespan import Lifespan
+from chassis.problems import Unhandled
+
+log = logging.getLogger("chassis.application")
+
+_HOUSEKEEPING_SECONDS = 30.0
+
+
+class Application:
+    """Serves an installation; closes it when the server has stopped."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self._prefix = installation.settings.prefix
+        self._front = front(installation)
+        self._products = {
+            product.name: product.create(installation.context(product))
+            for product in installation.products
+        }
+        self._lifespans = {name: Lifespan(app) for name, app in self._products.items()}
+        self._http: ASGIApp = Unhandled(self._dispatch, outermost=True)
+        if installation.settings.access_log:
+            self._http = AccessLog(self._http)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or the whole life of the application."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            raise RuntimeError(f"{scope['type']} is not served here")
+
+    # -- requests -----------------------------------------------------------------------------
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """To the product whose name is the first part of the path, or to the front.
+
+        A proxy may have taken its prefix off the path or not: both are understood, and within,
+        `path` always begins with `root_path`, as ASGI has it.
+        """
+        prefix, path = self._prefix, scope["path"]
+        if prefix and not (path == prefix or path.startswith(f"{prefix}/")):
+            path = prefix + path
+        name, separator, _ = path[len(prefix) + 1 :].partition("/")
+        app = self._products.get(name)
+        if app is None:
+            await self._front({**scope, "path": path, "root_path": prefix}, receive, send)
+            return
+        if not separator:
+            await RedirectResponse(f"{path}/", 307)(scope, receive, send)
+            return
+        inner = {
+            **scope,
+            "path": path,
+            "root_path": f"{prefix}/{name}",
+            "state": {**self._lifespans[name].state},
+        }
+        await app(inner, receive, send)
+
+    # -- starting and stopping ------------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        started: list[Lifespan] = []
+        chores: list[asyncio.Task[None]] = []
+        try:
+            with _hearing_signals(self.installation):
+                try:
+                    for lifespan in self._lifespans.values():
+                        await lifespan.start()
+                        started.append(lifespan)
+                    chores = [asyncio.create_task(self._housekeeping())]
+                    if multiprocessing.parent_process() is not None:
+                        chores.append(asyncio.create_task(_leave_with_parent()))
+                except Exception as error:
+                    log.exception("a product failed to start")
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        finally:
+            await self._stop(started, chores)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _stop(self, started: list[Lifespan], chores: list[asyncio.Task[None]]) -> None:
+        self.installation.stopping.set()
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        for lifespan in reversed(started):
+            try:
+                await lifespan.stop()
+            except Exception:
+                log.exception("a product failed to stop cleanly")
+        with contextlib.suppress(Exception):  # it is only when keys were used last
+            await asyncio.to_thread(self.installation.keys.write_last_used)
+        self.installation.close()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            try:
+                await asyncio.to_thread(self.installation.keys.write_last_used)
+            except Exception:
+                log.exception("could not store when keys were used")
+
+
+@contextmanager
+def _hearing_signals(installation: Installation) -> Iterator[None]:
+    """Set `stopping` as soon as the signal comes: open streams would hold up the server's stop.
+
+    The server's own handler is called afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hear(number: int, frame: Any) -> None:
+        installation.stopping.set()
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    ours = [number for number, handler in before.items() if callable(handler)]
+    for number in ours:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+async def _leave_with_parent() -> None:
+    """A worker whose parent was killed would keep the port for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 (asked before)
+    gone, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(parent.sentinel, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(parent.sentinel)
+    log.error("the parent process is gone; stopping")
+    os.kill(os.getpid(), signal.SIGTERM)

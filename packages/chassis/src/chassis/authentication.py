@@ -1,0 +1,138 @@
+"""Who a request comes from: a key in a field, or a session in a cookie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from chassis.keys import Keys
+from chassis.problems import Problem
+from chassis.rights import Principal, Role
+from chassis.sessions import Sessions
+
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+class Authenticator:
+    """Says who a request comes from, or refuses it. A function of the request.
+
+    A key is taken from `Authorization: Bearer`, then `X-API-Key`, then the session from the
+    cookie. A cookie beside a key is no contradiction, since browsers send it by themselves; two
+    different keys are.
+
+    With `product`, keys of other products are refused with 403.
+    """
+
+    def __init__(self, keys: Keys, sessions: Sessions, product: str | None = None) -> None:
+        self._keys = keys
+        self._sessions = sessions
+        self._product = product
+
+    def __call__(self, request: Request) -> Principal:
+        """The principal. Raises Problem 400, 401 or 403. May ask the database."""
+        token = key_of(request)
+        if token is None:
+            return self._admitted(self._of_session(request))
+        return self._admitted(self._keys.authenticate(token))
+
+    async def awaited(self, request: Request) -> Principal:
+        """The same for `async` code: from memory, or in a thread where the database is asked."""
+        token = key_of(request)
+        found = None if token is None else self._keys.remembered(token)
+        if found is not None:
+            return self._admitted(found)
+        return await run_in_threadpool(self, request)
+
+    def require(self, role: Role) -> Callable[[Request], Principal]:
+        """A function like this one that also refuses, with 403, who may not do as `role` does."""
+
+        def required(request: Request) -> Principal:
+            return require(role, self(request))
+
+        return required
+
+    def page(self, request: Request) -> Principal:
+        """For pages: who is not signed in is sent to the sign-in page, and back afterwards."""
+        try:
+            return self(request)
+        except Problem as problem:
+            if problem.status_code != 401 or request.method not in ("GET", "HEAD"):
+                raise
+        there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        headers = {
+            "Location": f"{self._sessions.sign_in_path}?next={quote(there, safe='/')}",
+            "Cache-Control": "no-store",
+        }
+        raise HTTPException(303, headers=headers)
+
+    def _of_session(self, request: Request) -> Principal | None:
+        token = self._sessions.token_of(request)
+        if token is None:
+            return None
+        found = self._sessions.principal(token)
+        if found is not None:
+            self._sessions.refuse_forged(request)
+        return found
+
+    def _admitted(self, found: Principal | None) -> Principal:
+        if found is None:
+            # One answer for none, unknown, malformed and revoked: it tells a guesser nothing.
+            raise Problem(
+                401,
+                "not-authenticated",
+                "No key that is valid here came with the request. Send one as 'Authorization: "
+                "Bearer <key>' or 'X-API-Key: <key>', or sign in.",
+                headers=CHALLENGE,
+            )
+        if self._product is not None and not found.may_enter(self._product):
+            raise Problem(
+                403,
+                "wrong-product",
+                f"This key is for {found.product}. Use one for {self._product}.",
+            )
+        return found
+
+
+def require(role: Role, principal: Principal) -> Principal:
+    """The principal itself if it may do as `role` does; raises Problem 403."""
+    enough = principal.role.includes(role)
+    if not enough:
+        raise Problem(
+            403,
+            "role-too-low",
+            f"This needs a key with the role {role}; yours has {principal.role}. "
+            "Ask an administrator for one.",
+            needed=role.value,
+        )
+    return principal
+
+
+def key_of(request: Request) -> str | None:
+    """The key that a request carries in a field; None where it carries none.
+
+    Raises Problem 400 for two different ones. `Authorization: <key>` without a scheme is what
+    clients of feature-flag servers send.
+    """
+    found = {
+        *(_of_authorization(value) for value in request.headers.getlist("authorization")),
+        *(value.strip() for value in request.headers.getlist("x-api-key")),
+    }
+    if len(found) > 1:
+        raise Problem(
+            400,
+            "two-keys",
+            "Authorization and X-API-Key carry different keys. Send one of them.",
+        )
+    return found.pop() if found else None
+
+
+def _of_authorization(value: str) -> str:
+    scheme, _, rest = value.strip().partition(" ")
+    if not rest:
+        return scheme
+    # Another scheme is no key of ours: it is answered as an unknown one.
+    return rest.strip() if scheme.lower() == "bearer" else ""

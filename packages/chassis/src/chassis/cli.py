@@ -1,0 +1,165 @@
+"""The commands that every product has: serve, migrate, keys. Quick to import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chassis.settings import SETTINGS, OperatorError, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from chassis.installation import Installation
+
+_HERE = ("data",)  # what commands need that do not serve
+
+
+def command_line(
+    name: str,
+    references: Sequence[str],
+    help: str,  # noqa: A002 (click's own word)
+) -> click.Group:
+    """The command `name`, which serves the products of those `package.module:NAME` references."""
+
+    @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    def group() -> None:
+        pass
+
+    @group.command()
+    @_options()
+    def serve(**flags: Any) -> None:
+        """Serve until stopped. Migrates first."""
+        with _failing_clearly():
+            settings = Settings.load(None, flags)
+
+            from chassis.server import serve as run
+
+            status = run(references, settings)
+        sys.exit(status)
+
+    @group.command()
+    @_options(*_HERE)
+    def migrate(**flags: Any) -> None:
+        """Bring the databases up to date, and stop."""
+        with _failing_clearly():
+            _installation(references, flags).close()
+        click.echo("The databases are up to date.")
+
+    group.add_command(_keys())
+    return group
+
+
+def _keys() -> click.Group:
+    @click.group()
+    def keys() -> None:
+        """Make, list and revoke API keys, on the machine that has the data."""
+
+    @keys.command()
+    @_options(*_HERE)
+    @click.option("--owner", required=True, help="Whose key it is: audits and conflicts show it.")
+    @click.option(
+        "--role",
+        type=click.Choice(["admin", "write", "read", "server", "client"]),
+        default="write",
+        show_default=True,
+        help="admin, write and read manage; server and client evaluate flags.",
+    )
+    @click.option("--product", help="Where it is valid; all products if left out.")
+    @click.option("--project", help="Where it is valid; all projects if left out.")
+    @click.option("--environment", help="For server and client keys: their environment.")
+    def create(
+        owner: str,
+        role: str,
+        product: str | None,
+        project: str | None,
+        environment: str | None,
+        **flags: Any,
+    ) -> None:
+        """Make a key. It is shown once, on standard output."""
+        from chassis.rights import Role
+
+        with _failing_clearly():
+            installation = _installation((), flags)
+            try:
+                record, token = installation.keys.create(
+                    owner, Role(role), product, project, environment
+                )
+            finally:
+                installation.close()
+        click.echo(f"{record.id}: {role} key of {owner}. It is shown only now:", err=True)
+        click.echo(token)
+
+    @keys.command("list")
+    @_options(*_HERE)
+    def list_keys(**flags: Any) -> None:
+        """List all keys, without their secrets."""
+        with _failing_clearly():
+            installation = _installation((), flags)
+            try:
+                found = installation.keys.list()
+            finally:
+                installation.close()
+        for key in found:
+            place = "/".join(filter(None, (key.product, key.project, key.environment))) or "all"
+            state = "revoked" if key.revoked else "valid"
+            click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {state}  {key.owner}")
+
+    @keys.command()
+    @_options(*_HERE)
+    @click.argument("key_id", metavar="ID")
+    def revoke(key_id: str, **flags: Any) -> None:
+        """Refuse a key from now on; running servers follow within a second."""
+        from ifmatch.core.errors import Missing
+
+        with _failing_clearly():
+            installation = _installation((), flags)
+            try:
+                record = installation.keys.revoke(key_id)
+            except Missing:
+                raise SettingsError(f"There is no key {key_id}. See 'keys list'.") from None
+            finally:
+                installation.close()
+        click.echo(f"{record.id} of {record.owner} is revoked.")
+
+    return keys
+
+
+def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each setting that has a flag, or for those that are named."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for setting in reversed(SETTINGS):
+            if setting.flag is None or (only and setting.field not in only):
+                continue
+            shown = f"{setting.help} [{setting.variable}; default: {setting.shown_default()}]"
+            switch: dict[str, Any] = {"metavar": setting.kind.upper()}
+            if setting.kind == "switch":
+                switch = {"is_flag": True, "flag_value": "1", "default": None, "type": str}
+            option = click.option(setting.flag, setting.field, help=shown, **switch)
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _installation(references: Sequence[str], flags: dict[str, Any]) -> Installation:
+    settings = Settings.load(None, flags)
+
+    from chassis.installation import Installation, find_product
+
+    products = [find_product(reference) for reference in references]
+    return Installation.open(products, settings, serving=False)
+
+
+class _failing_clearly:  # noqa: N801 (read as a word of the language)
+    """Turns what the operator can mend into one line on standard error, and status 2."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OperatorError):
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)

@@ -1,0 +1,236 @@
+"""A database for each product: a SQLite file, or a schema of one PostgreSQL database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+from chassis.settings import OperatorError, Settings
+from ifmatch.store.sqlalchemy import configure, reading, writing
+
+THREADS = 40
+"""How many `def` endpoints run at once: the limit of the thread pool that they share."""
+
+_MIGRATION_WAIT_SECONDS = 300
+
+
+class SchemaUnknown(OperatorError):
+    """The database was migrated by another, probably newer version."""
+
+
+class Database:
+    """One product's database. `reading` and `writing` give connections in a transaction.
+
+    database = Database.open(settings, "flagbit")
+    with database.writing() as connection: ...
+    """
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self.name = name
+        self.engine = engine
+
+    @classmethod
+    def open(cls, settings: Settings, name: str) -> Database:
+        """Open it; the SQLite file or the schema is made by `migrate`."""
+        if not (name.isascii() and name.isidentifier() and name.islower()):
+            raise ValueError(f"{name!r} is no name for a database: use lower-case letters.")
+        if settings.database_url is not None:
+            return cls(name, _postgresql(settings.database_url, name))
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return cls(name, _sqlite(settings.data / f"{name}.db"))
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection on which all reads are of one snapshot."""
+        return reading(self.engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction that has committed when the block is left."""
+        return writing(self.engine)
+
+    def ping(self) -> None:
+        """Return if the database answers; raises what SQLAlchemy raises if not."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
+
+    # -- migrations ---------------------------------------------------------------------------
+
+    def migrate(self, script_location: str) -> None:
+        """Bring the schema up to date with the scripts of that package path or folder.
+
+        All steps are one transaction under one lock: of two processes that start at once, one
+        migrates and the other finds it done.
+        """
+        scripts = _scripts(script_location)
+        if self.is_current(script_location):
+            return
+        with self._migrating() as connection:
+
+            def steps(revision: Any, _context: Any) -> Any:
+                return scripts._upgrade_revs("head", revision)
+
+            context = MigrationContext.configure(connection, opts={"fn": steps})
+            try:
+                with Operations.context(context):
+                    context.run_migrations()
+            except CommandError as error:
+                raise SchemaUnknown(
+                    f"The schema of {self.name} is not one that this version knows: {error}. "
+                    "Install the version that made it, or a newer one."
+                ) from error
+
+    def is_current(self, script_location: str) -> bool:
+        """Whether nothing is left to migrate."""
+        with self.reading() as connection:
+            applied = MigrationContext.configure(connection).get_current_heads()
+        return set(applied) == _heads(script_location)
+
+    def _migrating(self) -> AbstractContextManager[Connection]:
+        if self.engine.dialect.name == "sqlite":
+            return self._migrating_sqlite()
+        return self._migrating_postgresql()
+
+    @contextmanager
+    def _migrating_sqlite(self) -> Iterator[Connection]:
+        """An engine of its own: foreign keys are off, which is not possible in a transaction.
+
+        With them on, a table that is rebuilt (Alembic's batch mode) would drop the rows that
+        point at it.
+        """
+        engine = create_engine(self.engine.url, poolclass=NullPool, hide_parameters=True)
+
+        @event.listens_for(engine, "connect")
+        def _connect(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+            connection.execute(f"PRAGMA busy_timeout={_MIGRATION_WAIT_SECONDS * 1000}")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA foreign_keys=OFF")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        with engine.connect() as connection, connection.begin():
+            yield connection
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise RuntimeError(
+                    f"The migration of {self.name} left {len(broken)} rows that point at nothing. "
+                    "It was undone; report this."
+                )
+
+    @contextmanager
+    def _migrating_postgresql(self) -> Iterator[Connection]:
+        with self.engine.begin() as connection:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"),
+                {"lock": f"chassis:migrate:{self.name}"},
+            )
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
+            yield connection
+
+
+@cache
+def _heads(location: str) -> frozenset[str]:
+    return frozenset(_scripts(location).get_heads())
+
+
+def _scripts(location: str) -> ScriptDirectory:
+    folder = Path(location) if "/" in location else Path(str(files(location)))
+    return ScriptDirectory(str(folder))
+
+
+def _sqlite(path: Path) -> Engine:
+    url = URL.create("sqlite+pysqlite", database=str(path.absolute()))
+    engine = create_engine(
+        url,
+        pool_size=THREADS,
+        max_overflow=8,
+        # Parameters may be secrets, and an error's text ends in a log.
+        hide_parameters=True,
+    )
+    return configure(engine)
+
+
+def _postgresql(url: str, schema: str) -> Engine:
+    engine = create_engine(
+        url,
+        # Every product has a pool, and each process all of them: keep few, open more when needed.
+        pool_size=10,
+        max_overflow=THREADS - 10 + 8,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect", insert=True)
+    def _connect(connection: Any, _record: Any) -> None:
+        before, connection.autocommit = connection.autocommit, True
+        connection.execute(f'SET search_path TO "{schema}"')
+        connection.autocommit = before
+
+    return configure(engine)
+
+
+# -- one process on a SQLite folder ---------------------------------------------------------------
+
+
+class DataInUse(OperatorError):
+    """Another server process uses the data folder; the message says how to go on."""
+
+
+class DataLock:
+    """Says to other processes that this one serves from a data folder, until it is released.
+
+    Exclusive, unless shared use was asked for: a process that believes to be alone keeps things in
+    memory that another one would change. It is the system's lock, so it goes with the process.
+    """
+
+    def __init__(self, data: Path, *, shared: bool = False) -> None:
+        import fcntl
+
+        data.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 20).decode("ascii", "replace").strip()
+            self.release()
+            raise DataInUse(_in_use(data, holder, shared=shared)) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others serve. Releasing twice is fine."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _in_use(data: Path, holder: str, *, shared: bool) -> str:
+    who = f"process {holder}" if holder.isdigit() else "another process"
+    if shared:
+        return (
+            f"{data} is in use by {who}, which was started without --shared-sqlite. "
+            "Stop it and start both with --shared-sqlite, or use another --data folder."
+        )
+    return (
+        f"{data} is in use by {who}: with SQLite one process serves. Stop it, or use another "
+        "--data folder; to run several, set DATABASE_URL to a PostgreSQL database, or start all "
+        "of them with --shared-sqlite, which is correct but slow."
+    )

@@ -1,0 +1,160 @@
+"""What is behind a server: settings, secret, databases, keys, and the lock on the data."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from chassis.authentication import Authenticator
+from chassis.database import Database, DataLock
+from chassis.keys import Keys
+from chassis.product import Context, Product
+from chassis.schema import DATABASE, MIGRATIONS, deployment
+from chassis.secret import SecretDamaged, digest, load_secret
+from chassis.sessions import Sessions
+from chassis.settings import OperatorError, Settings, SettingsError
+from chassis.stopping import Stopping
+
+
+class CannotStart(OperatorError):
+    """Something that the server needs is not there; the message says what to do."""
+
+
+@dataclass
+class Installation:
+    """The parts that all products of one server share. Open it, and close it at the end."""
+
+    settings: Settings
+    products: Sequence[Product]
+    keys: Keys
+    sessions: Sessions
+    databases: Mapping[str, Database]
+    lock: DataLock | None
+    stopping: Stopping = field(default_factory=Stopping)
+
+    @classmethod
+    def open(
+        cls, products: Sequence[Product], settings: Settings, *, serving: bool = True
+    ) -> Installation:
+        """Open the databases and bring them up to date. Raises CannotStart.
+
+        With `serving`, the data folder is locked against a second server.
+        """
+        lock: DataLock | None = None
+        databases = {}
+        try:
+            if serving and not settings.on_postgresql:
+                lock = DataLock(settings.data, shared=settings.shared_sqlite)
+            for name in (DATABASE, *(product.name for product in products)):
+                databases[name] = Database.open(settings, name)
+            secret = _prepare(databases, products, settings)
+        except BaseException as error:
+            for database in databases.values():
+                database.close()
+            if lock is not None:
+                lock.release()
+            said = _explain(error, settings)
+            if said is None:
+                raise
+            raise CannotStart(said) from error
+        keys = Keys(databases[DATABASE], secret)
+        sessions = Sessions(databases[DATABASE], secret, settings)
+        return cls(settings, products, keys, sessions, databases, lock)
+
+    def close(self) -> None:
+        """Close the databases and let another server have the data. Twice is fine."""
+        for database in self.databases.values():
+            database.close()
+        if self.lock is not None:
+            self.lock.release()
+
+    def context(self, product: Product) -> Context:
+        """What the product is handed."""
+        return Context(
+            settings=self.settings,
+            database=self.databases[product.name],
+            keys=self.keys,
+            sessions=self.sessions,
+            authenticate=Authenticator(self.keys, self.sessions, product.name),
+            prefix=f"{self.settings.prefix}/{product.name}",
+            stopping=self.stopping,
+        )
+
+    def not_ready(self) -> dict[str, str]:
+        """What keeps the server from answering, by database; empty where all is well."""
+        migrations = {DATABASE: MIGRATIONS} | {one.name: one.migrations for one in self.products}
+        found = {}
+        for name, database in self.databases.items():
+            try:
+                database.ping()
+                if not database.is_current(migrations[name]):
+                    found[name] = "has migrations to do"
+            except Exception:  # noqa: BLE001 (whatever it is, it is not ready)
+                found[name] = "does not answer"
+        return found
+
+
+def _prepare(
+    databases: Mapping[str, Database], products: Sequence[Product], settings: Settings
+) -> bytes:
+    """Migrate everything, and return the secret that fits the keys in the database."""
+    databases[DATABASE].migrate(MIGRATIONS)
+    secret = load_secret(settings.data, settings.secret)
+    with databases[DATABASE].writing() as connection:
+        _check_secret(connection, secret)
+    for product in products:
+        databases[product.name].migrate(product.migrations)
+    return secret
+
+
+def _check_secret(connection: Connection, secret: bytes) -> None:
+    """Keys are hashed with the secret: with another one, every key would be unknown."""
+    mark = digest(secret, "deployment", "fingerprint")
+    known = select(deployment.c.value).where(deployment.c.name == "secret")
+    kept = connection.execute(known).scalar_one_or_none()
+    if kept is None:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(deployment).values(name="secret", value=mark))
+            return
+        except IntegrityError:  # another process was first
+            kept = connection.execute(known).scalar_one()
+    if not hmac.compare_digest(kept, mark):
+        raise SettingsError(
+            "The keys in this database were made with another secret. Set QUARTET_SECRET to that "
+            "of the first server: the content of secret.key in its data folder."
+        )
+
+
+def _explain(error: BaseException, settings: Settings) -> str | None:
+    """What to tell the operator; None for what has to be seen with its traceback."""
+    if isinstance(error, OperatorError | SecretDamaged):
+        return str(error)
+    if isinstance(error, OperationalError) and settings.on_postgresql:
+        return (
+            f"DATABASE_URL: the database refused: {' '.join(str(error.orig).split())} "
+            "Start it, or correct the URL."
+        )
+    if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+        return (
+            f"--data {settings.data}: {error.strerror} ({error.filename}). "
+            "Give a folder that this user may write to."
+        )
+    return None
+
+
+def find_product(reference: str) -> Product:
+    """The product that `package.module:NAME` refers to. Raises CannotStart."""
+    module, _, name = reference.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise CannotStart(f"There is no product {reference}: {error}. Install it.") from error
+    if not isinstance(found, Product):
+        raise CannotStart(f"{reference} is no Product. Correct the reference.")
+    return found

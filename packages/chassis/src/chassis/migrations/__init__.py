@@ -1,0 +1,1 @@
+"""The schema of the database "quartet": keys and sign-in."""

@@ -1,0 +1,264 @@
+"""Every error is one shape: problem details (RFC 9457), never cached, ending with the next step.
+
+    raise Problem(404, "flag-not-found", f"There is no flag {key!r}. List them at …/flags.")
+
+`install(app)` gives an application the handlers that make it so for errors of every other origin:
+routing, validation, conditions, the database, and what nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http.client import responses as PHRASES  # noqa: N812 (a constant)
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.headers import request_id, with_security
+from chassis.validation import MalformedJSON, describe
+from ifmatch.core.errors import Conflict, Missing
+from ifmatch.core.reply import PROBLEM_JSON, PROBLEM_TYPE
+from ifmatch.core.reply import problem as problem_of_verdict
+
+log = logging.getLogger("chassis.problems")
+
+
+class Problem(HTTPException):
+    """An answer that refuses; `detail` ends with what the caller can do next.
+
+    `slug` names the kind of problem in its `type`; `extensions` become members of their own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        title: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.slug = slug
+        self.title = title or slug.replace("-", " ").capitalize()
+        self.extensions = extensions
+
+    def members(self) -> dict[str, Any]:
+        """The problem details as they are sent."""
+        return {
+            "type": PROBLEM_TYPE + self.slug,
+            "title": self.title,
+            "status": self.status_code,
+            "detail": self.detail,
+        } | self.extensions
+
+    def response(self) -> Response:
+        """The answer, for plain ASGI code that has no handlers around it."""
+        return problem_response(self.members(), self.headers)
+
+
+def problem_response(
+    members: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer of problem details that are already put together."""
+    content = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    fields = {"cache-control": "no-store"} | {k.lower(): v for k, v in (headers or {}).items()}
+    return Response(content, members["status"], fields, PROBLEM_JSON)
+
+
+# -- problems that are not ours: what each status says when its raiser said nothing -------------
+
+_PLAIN = {
+    400: ("bad-request", "The request could not be understood. Correct it and send it again."),
+    401: ("not-authenticated", "Send a key as 'Authorization: Bearer <key>' or 'X-API-Key'."),
+    403: ("forbidden", "This key may not do that. Use one with more rights."),
+    404: ("not-found", "There is nothing at this address. Check the path."),
+    405: ("method-not-allowed", "This address does not take that method. See the Allow field."),
+    406: ("not-acceptable", "None of the accepted types can be sent. Widen the Accept field."),
+    408: ("request-timeout", "The request took too long to arrive. Send it again."),
+    409: ("conflict", "The request does not fit the present state. Read it again and retry."),
+    410: ("gone", "What was here is gone for good. Remove the link."),
+    413: ("content-too-large", "The content is too large. Send less."),
+    415: ("unsupported-media-type", "This content type is not understood. Send application/json."),
+    429: ("too-many-requests", "That was too often. Wait, then send it again."),
+    503: ("unavailable", "The service cannot answer now. Wait a little, then try again."),
+}
+_FASTAPI_UNREADABLE = "There was an error parsing the body"
+_UNREADABLE = (
+    "The body could not be read as JSON: it is not UTF-8, or it is nested too deeply. "
+    "Nothing was changed. Send JSON in UTF-8."
+)
+
+
+def _plain(error: HTTPException) -> Problem:
+    """A Problem of an HTTPException that Starlette, FastAPI or somebody's code raised."""
+    status = error.status_code
+    slug, detail = _PLAIN.get(status, (f"status-{status}", "Correct the request and try again."))
+    if status == 400 and error.detail == _FASTAPI_UNREADABLE:
+        return Problem(422, "malformed-json", _UNREADABLE, title="Malformed JSON")
+    said = str(error.detail) if error.detail not in ("", PHRASES.get(status)) else detail
+    return Problem(status, slug, said, headers=error.headers)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (what it is registered for)
+    if error.status_code < 400:  # a redirect that was raised
+        return Response(status_code=error.status_code, headers=error.headers)
+    known = error if isinstance(error, Problem) else _plain(error)
+    if known.status_code == 405:
+        known = _with_allow(known, request.scope)
+    return known.response()
+
+
+def _with_allow(error: Problem, scope: Scope) -> Problem:
+    """All the methods of the address: a router names those of the first route that it met."""
+    given = (error.headers or {}).get("Allow", "")
+    allowed = {method.strip() for method in given.split(",") if method.strip()}
+    routes = getattr(getattr(scope.get("app"), "router", None), "routes", ())
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"):
+        asked = dict(scope, method=method)
+        if any(route.matches(dict(asked))[0] is Match.FULL for route in routes):
+            allowed.add(method)
+    if "GET" in allowed:
+        allowed.add("HEAD")
+    error.headers = dict(error.headers or {}) | {"Allow": ", ".join(sorted(allowed))}
+    return error
+
+
+# -- the other origins ----------------------------------------------------------------------------
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = describe(error.errors(), error.body)
+    if isinstance(found, MalformedJSON):
+        return malformed_json(found.reason, found.line, found.column).response()
+    places = ", ".join(one.get("pointer") or one.get("name", "") for one in found.errors[:5])
+    details: dict[str, Any] = {"errors": found.errors}
+    if found.more:
+        details["more"] = found.more
+    return Problem(
+        422,
+        "validation-failed",
+        f"Not accepted: {places or 'the whole body'}. Nothing was changed. "
+        "Correct what 'errors' names and send the request again.",
+        title="Validation failed",
+        headers=None,
+        **details,
+    ).response()
+
+
+def malformed_json(reason: str, line: int, column: int) -> Problem:
+    """The answer to a body that is no JSON."""
+    return Problem(
+        422,
+        "malformed-json",
+        f"The body is not JSON: {reason} at line {line}, column {column}. Nothing was changed. "
+        "Correct it there and send the request again.",
+        title="Malformed JSON",
+        line=line,
+        column=column,
+    )
+
+
+async def _on_conflict(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Conflict)  # noqa: S101
+    headers = {"ETag": str(error.current)} if error.current else {}
+    return problem_response(problem_of_verdict(error.verdict, error.current), headers)
+
+
+async def _on_missing(_request: Request, _error: Exception) -> Response:
+    return Problem(
+        404,
+        "not-found",
+        "There is nothing here: it was deleted, or never existed. Create it, or correct the name.",
+    ).response()
+
+
+async def _on_database(request: Request, error: Exception) -> Response:
+    """The database is away or overloaded. Whether a commit got through is then not known."""
+    number = request_id(request.scope)
+    log.error("the database failed in request %s", number, exc_info=error)
+    return Problem(
+        503,
+        "database-unavailable",
+        "The database did not answer. If this was a change, it is not known to be saved: read it "
+        "again before you repeat it.",
+        headers={"Retry-After": "1"},
+        request=number,
+    ).response()
+
+
+class Unhandled:
+    """Turns what nobody foresaw into a 500 that says nothing but its number.
+
+    The traceback goes to the log under that number. Starlette's own handler would raise the error
+    again after the answer, and the server would log it a second time.
+
+    With `outermost`, it also gives every answer its number and the security fields: one layer
+    around a request costs half of two.
+    """
+
+    def __init__(self, app: ASGIApp, *, outermost: bool = False) -> None:
+        self._app = app
+        self._outermost = outermost
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+        if self._outermost:
+            request_id(scope)  # before the scope is copied, so that all layers see one number
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                if self._outermost:
+                    message = with_security(message, request_id(scope))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except ClientDisconnect:
+            log.debug("the client left before its request was read")
+        except Exception:
+            number = request_id(scope)
+            log.exception("request %s failed", number)
+            if started:
+                raise  # the connection has to break: half an answer must not look whole
+            await unexpected(number).response()(scope, receive, noticing)
+
+
+def unexpected(number: str) -> Problem:
+    """The 500 of the request with that number."""
+    return Problem(
+        500,
+        "internal-error",
+        f"Something went wrong here, and it is not your fault. Try again; if it stays, report "
+        f"request {number}.",
+        request=number,
+    )
+
+
+def install(app: Starlette) -> None:
+    """Give an application (FastAPI is one) the handlers that make every error a problem."""
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Conflict, _on_conflict)
+    app.add_exception_handler(Missing, _on_missing)
+    app.add_exception_handler(OperationalError, _on_database)
+    app.add_exception_handler(PoolTimeout, _on_database)
+    app.add_middleware(Unhandled)

@@ -1,0 +1,57 @@
+"""What a product is to the server, and what the server gives to a product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from chassis.authentication import Authenticator
+from chassis.database import Database
+from chassis.keys import Keys
+from chassis.sessions import Sessions
+from chassis.settings import Settings
+from chassis.stopping import Stopping
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a product is handed at its start.
+
+    `prefix` is the path that the product is served under, as clients see it, such as `/flagbit`
+    or, behind a proxy, `/tools/flagbit`. `authenticate` refuses keys of other products.
+    `stopping` is set when the server was asked to stop: open event streams end then.
+    """
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    sessions: Sessions
+    authenticate: Authenticator
+    prefix: str
+    stopping: Stopping
+
+    def path(self, path: str = "/") -> str:
+        """The path of one of the product's own addresses, for links on our pages."""
+        return self.prefix + path
+
+    def url(self, path: str, request: Request) -> str:
+        """The whole address, with the host that others reach us under."""
+        return self.sessions.own_origin(request) + self.path(path)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: what it is called, and how its parts are made.
+
+    `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    """
+
+    name: str
+    title: str
+    tagline: str
+    create: Callable[[Context], ASGIApp]
+    migrations: str
+    demo: Callable[[Context], None] = lambda _: None

@@ -1,0 +1,205 @@
+"""Serving products: in this process, or in several."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from chassis.application import Application
+from chassis.installation import CannotStart, Installation, find_product
+from chassis.keys import UnfitKey
+from chassis.product import Product
+from chassis.settings import Settings
+
+PRODUCTS_VARIABLE = "QUARTET_PRODUCTS"
+"""Which products a worker process serves: references with commas between."""
+
+log = logging.getLogger("chassis.server")
+
+_FACTORY = "chassis.server:from_environment"
+_STOP_SECONDS = 10
+_WORKER_STARTS_WITHIN = 60
+
+
+def build(products: Sequence[Product], settings: Settings) -> Application:
+    """The ASGI application that serves the products. Migrates first. Raises CannotStart."""
+    return Application(Installation.open(products, settings))
+
+
+def from_environment() -> Application:
+    """The application as the environment describes it: for worker processes."""
+    settings = Settings.load()
+    configure_logging(settings)
+    references = os.environ[PRODUCTS_VARIABLE].split(",")
+    try:
+        return build([find_product(reference) for reference in references], settings)
+    except CannotStart as error:
+        # The parent starts another worker, which may find the database back.
+        log.error("a worker cannot start: %s", error)  # noqa: TRY400 (the message says it all)
+        time.sleep(1)
+        sys.exit(1)
+    except Exception:
+        log.exception("a worker cannot start")
+        sys.exit(uvicorn.config.STARTUP_FAILURE)  # the next one could not either
+
+
+def serve(references: Sequence[str], settings: Settings, out: TextIO | None = None) -> int:
+    """Serve until a signal comes; returns the exit status. Raises CannotStart.
+
+    `references` are `package.module:NAME` of the products. What the operator needs to know, and
+    nobody else may, is written to `out`.
+    """
+    configure_logging(settings)
+    products = [find_product(reference) for reference in references]
+    with bind(settings) as listener:
+        installation = Installation.open(products, settings)
+        try:
+            _announce(installation, listener, out or sys.stdout)
+            if settings.workers > 1:
+                return _serve_with_workers(installation, references, listener)
+            return _serve_here(installation, listener)
+        finally:
+            installation.close()
+
+
+def _serve_here(installation: Installation, listener: socket.socket) -> int:
+    application = Application(installation)
+    server = uvicorn.Server(uvicorn.Config(application, **_options(installation.settings)))
+    # uvicorn repeats the signal when all has stopped: then it is no error.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return 0
+    return 0 if server.started else 1
+
+
+def _serve_with_workers(
+    installation: Installation, references: Sequence[str], listener: socket.socket
+) -> int:
+    # The workers read everything anew from the environment. The lock stays with this process.
+    for database in installation.databases.values():
+        database.close()
+    settings = installation.settings
+    os.environ.update(settings.environment())
+    os.environ[PRODUCTS_VARIABLE] = ",".join(references)
+    config = uvicorn.Config(
+        _FACTORY,
+        factory=True,
+        workers=settings.workers,
+        timeout_worker_healthcheck=_WORKER_STARTS_WITHIN,
+        **_options(settings),
+    )
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    failed = any(
+        process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes
+    )
+    return 1 if failed else 0
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "lifespan": "on",
+        "ws": "none",
+        "timeout_graceful_shutdown": _STOP_SECONDS,
+        "proxy_headers": True,
+        "forwarded_allow_ips": settings.trusted_proxies,
+    }
+
+
+# -- before the first request -------------------------------------------------------------------
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket that listens on the address of the settings. Raises CannotStart."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(
+            f"--host {settings.host} is no address of this machine: {error}. "
+            "Use 127.0.0.1, or 0.0.0.0 for all."
+        ) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)  # at once: of two that start together, one learns it here
+    except OSError as error:
+        listener.close()
+        raise CannotStart(_why_not(error, settings, where)) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _why_not(error: OSError, settings: Settings, where: str) -> str:
+    import errno
+
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {settings.port} is taken: something else listens on {where}. "
+            f"Stop it, or use --port {settings.port % 65535 + 1}."
+        )
+    if error.errno == errno.EACCES:
+        return f"port {settings.port} is for the system's administrator. Use --port 8000."
+    return f"cannot listen on {where}: {error.strerror}. Use --host 127.0.0.1."
+
+
+def _announce(installation: Installation, listener: socket.socket, out: TextIO) -> None:
+    """Make the admin key and a sign-in link, fill in samples, and say what there is."""
+    settings = installation.settings
+    try:
+        token = installation.keys.ensure_admin(settings.admin_key)
+    except UnfitKey as error:
+        raise CannotStart(str(error)) from error
+    if settings.demo:
+        for product in installation.products:
+            product.demo(installation.context(product))
+    address = address_of(settings, listener)
+    link = installation.sessions.create_link(installation.keys.an_admin().id)
+    lines = [f"Serving at   {address}/"]
+    lines += [f"Sign in      {address}/sign-in?token={link}", "             (once, in 15 minutes)"]
+    if token is not None:
+        lines += [f"Admin key    {token}", "             (shown only now: keep it)"]
+    out.write("\n".join(lines) + "\n")
+    out.flush()
+
+
+def address_of(settings: Settings, listener: socket.socket) -> str:
+    """The address to open in a browser."""
+    if settings.public_url:
+        return settings.public_url
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (to read, not to bind)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def configure_logging(settings: Settings) -> None:
+    """Lines for people on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    )
+    handler.set_name("chassis")
+    root = logging.getLogger()
+    root.handlers = [old for old in root.handlers if old.get_name() != "chassis"] + [handler]
+    root.setLevel(settings.log_level.upper())
+    # uvicorn tells every step of its start and stop; its warnings are enough, unless asked for.
+    quiet = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
+    for name in ("uvicorn", "uvicorn.error", "asyncio", "alembic"):
+        logging.getLogger(name).setLevel(quiet)

@@ -1,0 +1,355 @@
+"""Keys: shown once, kept as digests, exact here and a moment late elsewhere."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from chassis import keys as module
+from chassis.database import Database
+from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, Keys, Role, UnfitKey
+from ifmatch import Conflict, Missing, unchanged
+
+SECRET = b"s" * 32
+Open = Callable[[], Database]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def stored(database: Database) -> str:
+    with database.reading() as connection:
+        return repr(connection.execute(text("SELECT * FROM api_key")).all())
+
+
+def test_a_key_says_who_and_what_and_where(keys: Keys) -> None:
+    record, token = keys.create("Ada", Role.SERVER, "flagbit", "shop", "production")
+    assert re.fullmatch(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}", token)
+    assert token.startswith(record.prefix)
+    assert keys.authenticate(token) == record.principal
+    assert record.principal.owner == "Ada"
+    assert record.principal.role is Role.SERVER
+    assert (record.product, record.project, record.environment) == ("flagbit", "shop", "production")
+
+
+def test_the_secret_part_is_not_stored(open_database: Open) -> None:
+    database = open_database()
+    _, token = Keys(database, SECRET).create("Ada", Role.READ)
+    assert token.rpartition("_")[2] not in stored(database)
+
+
+def test_an_administrator_of_any_shape_is_not_stored_in_part(open_database: Open) -> None:
+    database = open_database()
+    keys, token = Keys(database, SECRET), "correct horse battery staple".replace(" ", "-") * 2
+    keys.ensure_admin(token)
+    assert token[:8] not in stored(database)
+    found = keys.authenticate(token)
+    assert found is not None
+    assert found.role is Role.ADMIN
+
+
+@pytest.mark.parametrize(
+    "token", ["", "ifm_", "ifm_aaaaaaaa_" + "a" * 32, "x" * 100_000, "\x00", "é" * 40, "' OR 1=1"]
+)
+def test_what_is_no_key_is_nobody(keys: Keys, token: str) -> None:
+    keys.create("Ada", Role.READ)
+    assert keys.authenticate(token) is None
+
+
+def test_a_key_with_one_letter_changed_is_nobody(keys: Keys) -> None:
+    _, token = keys.create("Ada", Role.READ)
+    other = "b" if token[-1] == "a" else "a"
+    assert keys.authenticate(token[:-1] + other) is None
+    assert keys.authenticate(token + "a") is None
+
+
+def test_keys_that_share_their_public_part_are_told_apart_by_the_secret_one(
+    open_database: Open,
+) -> None:
+    database = open_database()
+    keys = Keys(database, SECRET)
+    made = [keys.create(owner, Role.READ) for owner in ("Ada", "Ben", "Cid")]
+    first = made[0][0].prefix
+    with database.writing() as connection:
+        connection.execute(text("UPDATE api_key SET prefix = :p"), {"p": first})
+    tokens = [first + token[len(first) :] for _, token in made]
+    # Their digests are of the tokens as they were made: only the first still fits.
+    assert [keys.authenticate(token) is None for token in tokens] == [False, True, True]
+
+
+def test_digests_are_compared_in_constant_time(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, str]] = []
+
+    class Watched:
+        @staticmethod
+        def compare_digest(one: str, other: str) -> bool:
+            compared.append((one, other))
+            return one == other
+
+    monkeypatch.setattr(module, "hmac", Watched)
+    _, token = keys.create("Ada", Role.READ)
+    assert keys.authenticate(token) is not None
+    assert [len(one) for pair in compared for one in pair] == [64, 64]
+
+
+def test_another_secret_knows_no_key(open_database: Open) -> None:
+    database = open_database()
+    _, token = Keys(database, SECRET).create("Ada", Role.READ)
+    assert Keys(database, b"t" * 32).authenticate(token) is None
+
+
+@pytest.mark.parametrize("owner", ["", "  ", "x" * 201, "Ada\nLovelace"])
+def test_a_key_needs_an_owner_with_a_name(keys: Keys, owner: str) -> None:
+    with pytest.raises(UnfitKey, match="owner's name"):
+        keys.create(owner, Role.READ)
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.CLIENT])
+def test_a_key_that_evaluates_needs_its_environment(keys: Keys, role: Role) -> None:
+    with pytest.raises(UnfitKey, match="one environment"):
+        keys.create("Ada", role)
+
+
+# -- revoking -------------------------------------------------------------------------------------
+
+
+def test_a_revoked_key_is_refused_at_once(keys: Keys) -> None:
+    record, token = keys.create("Ada", Role.READ)
+    assert keys.authenticate(token) is not None
+    revoked = keys.revoke(record.id)
+    assert keys.authenticate(token) is None
+    assert keys.remembered(token) is None
+    assert revoked.revoked is not None
+    assert keys.get(record.id) == revoked
+
+
+def test_a_key_is_rotated_by_a_second_one(keys: Keys) -> None:
+    old, old_token = keys.create("Ada", Role.READ)
+    _, new_token = keys.create("Ada", Role.READ)
+    assert keys.authenticate(old_token) is not None
+    keys.revoke(old.id)
+    assert keys.authenticate(old_token) is None
+    assert keys.authenticate(new_token) is not None
+
+
+def test_revoking_is_guarded_by_the_tag(keys: Keys) -> None:
+    record, token = keys.create("Ada", Role.READ)
+    other, _ = keys.create("Ben", Role.READ)
+    with pytest.raises(Conflict):
+        keys.revoke(record.id, unchanged(other.etag))
+    assert keys.authenticate(token) is not None
+    assert keys.revoke(record.id, unchanged(record.etag)).etag != record.etag
+
+
+def test_revoking_twice_changes_nothing_more(keys: Keys) -> None:
+    record, _ = keys.create("Ada", Role.READ)
+    assert keys.revoke(record.id) == keys.revoke(record.id)
+
+
+def test_there_must_be_something_to_revoke(keys: Keys) -> None:
+    with pytest.raises(Missing):
+        keys.revoke("key_none")
+    assert keys.get("key_none") is None
+
+
+def test_in_another_process_a_revoked_key_lives_on_for_half_a_second(open_database: Open) -> None:
+    clock = Clock()
+    here = Keys(open_database(), SECRET)
+    there = Keys(open_database(), SECRET, monotonic=clock)
+    record, token = here.create("Ada", Role.READ)
+    assert there.authenticate(token) is not None
+    here.revoke(record.id)
+    clock.time += CACHE_SECONDS - 0.01
+    assert there.authenticate(token) is not None
+    clock.time += 0.01
+    assert there.authenticate(token) is None
+
+
+def test_use_does_not_keep_a_key_in_memory(open_database: Open) -> None:
+    clock = Clock()
+    here = Keys(open_database(), SECRET)
+    there = Keys(open_database(), SECRET, monotonic=clock)
+    record, token = here.create("Ada", Role.READ)
+    assert there.authenticate(token) is not None
+    here.revoke(record.id)
+    used = 0
+    while there.authenticate(token) is not None:
+        used += 1
+        clock.time += 0.125
+    assert used == 4
+
+
+@pytest.mark.race
+def test_a_look_up_that_overlaps_a_revocation_is_not_remembered(open_database: Open) -> None:
+    """The row was read before the revocation, and is stored in memory after it."""
+    database = open_database()
+    revoked = threading.Event()
+    keys = Keys(database, SECRET)
+    record, token = keys.create("Ada", Role.READ)
+    reading = database.reading
+
+    class SlowReader(Database):
+        def reading(self):  # type: ignore[no-untyped-def]
+            from contextlib import contextmanager
+
+            @contextmanager
+            def slow():  # type: ignore[no-untyped-def]
+                with reading() as connection:
+                    yield connection
+                revoke()
+
+            return slow()
+
+    def revoke() -> None:
+        if not revoked.is_set():
+            revoked.set()
+            keys.revoke(record.id)
+
+    keys._database = SlowReader(database.name, database.engine)
+    assert keys.authenticate(token) is not None  # it was valid when it was read
+    assert keys.remembered(token) is None
+    assert keys.authenticate(token) is None
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+
+def test_known_keys_are_answered_from_memory(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, token = keys.create("Ada", Role.READ)
+    assert keys.remembered(token) is None
+    found = keys.authenticate(token)
+    monkeypatch.setattr(keys, "_database", None)
+    assert keys.authenticate(token) == keys.remembered(token) == found
+
+
+def test_guessing_fills_no_memory(keys: Keys) -> None:
+    for guess in range(50):
+        keys.authenticate(f"ifm_{guess:08}_{'x' * 32}")
+    assert len(keys._cache) == 0
+    assert not keys._used
+
+
+def test_memory_for_known_keys_has_a_bound(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CACHE_SIZE", 3)
+    tokens = [keys.create("Ada", Role.READ)[1] for _ in range(5)]
+    for token in tokens:
+        keys.authenticate(token)
+    assert len(keys._cache) == 3
+    assert [keys.remembered(token) is not None for token in tokens] == [False] * 2 + [True] * 3
+
+
+# -- when it was used -----------------------------------------------------------------------------
+
+
+def test_when_a_key_was_used_is_stored_at_most_once_a_minute(open_database: Open) -> None:
+    now = Clock()
+    keys = Keys(open_database(), SECRET, now=now)
+    record, token = keys.create("Ada", Role.READ)
+
+    def used_at(time: float) -> int | None:
+        now.time = time
+        keys.authenticate(token)
+        keys.write_last_used()
+        found = keys.get(record.id)
+        assert found is not None
+        return found.last_used
+
+    assert used_at(1000) == 1000
+    assert used_at(1059) == 1000
+    assert used_at(1060) == 1060
+
+
+def test_use_is_no_edit(keys: Keys) -> None:
+    record, token = keys.create("Ada", Role.READ)
+    keys.authenticate(token)
+    keys.write_last_used()
+    found = keys.get(record.id)
+    assert found is not None
+    assert found.last_used is not None
+    assert found.etag == record.etag
+    keys.write_last_used()
+
+
+def test_plain_sql_that_edits_a_key_changes_its_tag(open_database: Open) -> None:
+    database = open_database()
+    keys = Keys(database, SECRET)
+    record, _ = keys.create("Ada", Role.READ)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE api_key SET owner = 'Eve'"))
+    with pytest.raises(Conflict):
+        keys.revoke(record.id, unchanged(record.etag))
+
+
+# -- administrators -------------------------------------------------------------------------------
+
+
+def test_the_first_start_makes_an_administrator_and_the_second_does_not(keys: Keys) -> None:
+    token = keys.ensure_admin()
+    assert token is not None
+    assert keys.ensure_admin() is None
+    found = keys.authenticate(token)
+    assert found is not None
+    assert found.may_manage(Role.ADMIN)
+    assert keys.an_admin().id == found.key_id
+
+
+def test_when_the_last_administrator_was_revoked_the_next_start_makes_one(keys: Keys) -> None:
+    keys.ensure_admin()
+    keys.revoke(keys.an_admin().id)
+    with pytest.raises(LookupError):
+        keys.an_admin()
+    assert keys.ensure_admin() is not None
+
+
+def test_a_given_key_takes_the_place_of_the_one_before(keys: Keys) -> None:
+    first, second = "a" * 32, "b" * 32
+    assert keys.ensure_admin(first) is None
+    assert keys.authenticate(first) is not None
+    assert keys.ensure_admin(first) is None
+    assert keys.ensure_admin(second) is None
+    assert keys.authenticate(first) is None
+    assert keys.authenticate(second) is not None
+    assert [key.id for key in keys.list()] == [ENVIRONMENT_ADMIN]
+
+
+def test_a_given_key_that_was_revoked_does_not_come_back(keys: Keys) -> None:
+    keys.ensure_admin("a" * 32)
+    keys.revoke(ENVIRONMENT_ADMIN)
+    with pytest.raises(UnfitKey, match="Set another one"):
+        keys.ensure_admin("a" * 32)
+    assert keys.ensure_admin("b" * 32) is None
+    assert keys.authenticate("b" * 32) is not None
+
+
+@pytest.mark.race
+def test_of_several_first_starts_one_makes_the_key(open_database: Open) -> None:
+    many = [Keys(open_database(), SECRET) for _ in range(4)]
+    together = threading.Barrier(len(many), timeout=30)
+
+    def start(keys: Keys) -> str | None:
+        together.wait()
+        return keys.ensure_admin()
+
+    with ThreadPoolExecutor(len(many)) as pool:
+        for _ in range(10):
+            tokens = list(pool.map(start, many))
+            assert len([token for token in tokens if token]) == 1
+            many[0].revoke(many[0].an_admin().id)
+
+
+def test_keys_are_listed_by_product(keys: Keys) -> None:
+    keys.create("Ada", Role.READ, "flagbit")
+    keys.create("Ben", Role.READ, "cronping")
+    keys.create("Cid", Role.READ)
+    assert {key.owner for key in keys.list()} == {"Ada", "Ben", "Cid"}
+    assert {key.owner for key in keys.list(product="flagbit")} == {"Ada", "Cid"}

@@ -1,0 +1,1 @@
+"""The decision, with no input or output: values in, verdicts out."""

@@ -1,0 +1,1 @@
+"""Adapters: each brings the decisions of `ifmatch.core` to one kind of server or framework."""

@@ -1,0 +1,1 @@
+"""Stores that change a row only if it is still the one that was read."""

@@ -1,0 +1,99 @@
+"""The reference store: a dict and a lock. What it does is what the contract says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from ifmatch.core.canonical import canonical
+from ifmatch.core.decide import Validators
+from ifmatch.core.errors import Conflict, Missing
+from ifmatch.core.etag import ETag
+from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
+from ifmatch.core.representation import Representation
+from ifmatch.core.tags import state_digest
+
+K = TypeVar("K", bound=Hashable)
+
+
+class MemoryStore(Generic[K]):
+    """JSON values in memory, for tests and small tools; safe for any number of threads.
+
+    Values are copied in and out, so that nobody changes what is stored but through a write.
+
+    >>> notes = MemoryStore[int]()
+    >>> first = notes.create(1, {"title": "Tea"})
+    >>> str(first.etag), first.body
+    ('W/"3e77eedaff828b3d"', b'{"title":"Tea"}')
+    """
+
+    def __init__(self, *, strong: bool = False, already_applied: bool = False) -> None:
+        self._bodies: dict[K, bytes] = {}
+        self._lock = threading.Lock()
+        self._strong = strong
+        self._already_applied = already_applied
+
+    def tag(self, key: K) -> ETag | None:
+        body = self._bodies.get(key)
+        return None if body is None else self._tag(body)
+
+    def read(self, key: K) -> Representation[Any] | None:
+        body = self._bodies.get(key)
+        return None if body is None else self._representation(body)
+
+    def replace(self, key: K, value: Any, guard: Guard = UNCONDITIONAL) -> Representation[Any]:
+        with self._lock:
+            return self._write(key, self._bodies.get(key), lambda _: value, guard, whole=True)
+
+    def create(self, key: K, value: Any) -> Representation[Any]:
+        return self.replace(key, value, CREATE_ONLY)
+
+    def patch(
+        self, key: K, change: Callable[[Any], Any], guard: Guard = UNCONDITIONAL
+    ) -> Representation[Any]:
+        with self._lock:
+            return self._write(key, self._present(key), change, guard)
+
+    def delete(self, key: K, guard: Guard = UNCONDITIONAL) -> None:
+        with self._lock:
+            tag = self._tag(self._present(key))
+            verdict = guard.judge(Validators(tag))
+            if not verdict.proceeds:
+                raise Conflict(tag, verdict)
+            del self._bodies[key]
+
+    def _present(self, key: K) -> bytes:
+        body = self._bodies.get(key)
+        if body is None:
+            raise Missing(key)
+        return body
+
+    def _write(
+        self,
+        key: K,
+        body: bytes | None,
+        change: Callable[[Any], Any],
+        guard: Guard,
+        *,
+        whole: bool = False,
+    ) -> Representation[Any]:
+        tag = None if body is None else self._tag(body)
+        verdict = guard.judge(None if tag is None else Validators(tag))
+        excused = whole and self._already_applied and verdict.excused_when_applied
+        if not verdict.proceeds and not (excused and body is not None):
+            raise Conflict(tag, verdict)
+        wanted = canonical(change(None if body is None else json.loads(body)))
+        if wanted == body:
+            return self._representation(body, changed=False)
+        if not verdict.proceeds:
+            raise Conflict(tag, verdict)
+        self._bodies[key] = wanted
+        return self._representation(wanted)
+
+    def _tag(self, body: bytes) -> ETag:
+        return ETag(state_digest(body), weak=not self._strong)
+
+    def _representation(self, body: bytes, *, changed: bool = True) -> Representation[Any]:
+        return Representation(json.loads(body), body, self._tag(body), changed)

@@ -1,0 +1,21 @@
+"""The examples in the docstrings of core run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import ifmatch.core
+
+MODULES = [
+    "ifmatch",
+    *(f"ifmatch.core.{found.name}" for found in pkgutil.iter_modules(ifmatch.core.__path__)),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_say_what_happens(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -1,0 +1,198 @@
+"""Every store that the contract is run against, and hands that write behind its back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    create_engine,
+    event,
+    text,
+)
+
+from harness import postgres
+from ifmatch import Comparison, Condition, ETag, unchanged
+from ifmatch.store.contract import Store
+from ifmatch.store.memory import MemoryStore
+from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.triggers import create_triggers, guard_columns
+
+Row = dict[str, Any]
+CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
+DATABASES = ("sqlite", "postgresql")
+
+
+def note(title: str = "Tea", n: int = 0, data: Any = None, ratio: float = 0.5) -> Row:
+    """A value, whole."""
+    return {"title": title, "n": n, "ratio": ratio, "data": data}
+
+
+def represent(row: Any) -> Row:
+    """What is served of a row; the same in every store, so that tags can be compared."""
+    return {name: row[name] for name in ("title", "n", "ratio", "data")}
+
+
+@dataclass
+class Shelf:
+    """A store, and what it stands on: `database` is None in memory."""
+
+    store: Store[Any, Any]
+    strong: bool
+    database: Database | None = None
+
+    def unchanged(self, *tags: ETag) -> Condition:
+        """The guard of If-Match with those tags."""
+        return unchanged(*tags, comparison=Comparison.STRICT if self.strong else Comparison.STATE)
+
+
+class Database:
+    """A database with one guarded table, `note`."""
+
+    def __init__(self, url: str, address: str) -> None:
+        self.engine = configure(create_engine(url, pool_size=20))
+        self.address = address
+        self.table = Table(
+            "note",
+            MetaData(),
+            Column("owner", Text, nullable=False),
+            Column("id", Integer, nullable=False),
+            Column("title", Text, nullable=False),
+            Column("n", Integer, nullable=False),
+            Column("ratio", Float, nullable=False, server_default=text("0.5")),
+            Column("data", CanonicalJSON),
+            *guard_columns(self.engine.dialect.name),
+            PrimaryKeyConstraint("owner", "id"),
+        )
+        with self.engine.begin() as connection:
+            self.table.drop(connection, checkfirst=True)
+            self.table.create(connection)
+            if self.engine.dialect.name == "postgresql":
+                for name in ("version", "copy"):
+                    connection.execute(text(f'DROP FUNCTION IF EXISTS "note_{name}"'))
+            for statement in create_triggers(self.engine.dialect.name, "note", CONTENT):
+                connection.execute(text(statement))
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    def rows(self, **more: Any) -> GuardedTable:
+        """The table, guarded."""
+        columns = self.table.c
+        options: dict[str, Any] = {"represent": represent} | more
+        return GuardedTable(self.table, (columns.owner, columns.id), **options)
+
+    def store(self, **more: Any) -> SQLAlchemyStore:
+        return SQLAlchemyStore(self.engine, self.rows(**more))
+
+    def execute(self, *statements: str, wait: float = 10) -> list[Any]:
+        """Plain SQL through a connection of its own, in one transaction; the last one's rows.
+
+        It waits for locks that long, and then raises what the driver raises.
+        """
+        if self.on_sqlite:
+            with closing(sqlite3.connect(self.address, timeout=wait)) as sqlite, sqlite:
+                return [sqlite.execute(one).fetchall() for one in statements][-1]
+        options = f"-c lock_timeout={int(wait * 1000) or 1}"
+        with psycopg.connect(self.address, options=options) as postgresql:
+            found: list[Any] = []
+            for one in statements:
+                cursor = postgresql.execute(one.encode())
+                found = cursor.fetchall() if cursor.description else []
+            return found
+
+    @contextmanager
+    def before_statement(self, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+        """Act once, before the statement of that number; yields the statements that were run."""
+        seen: list[str] = []
+
+        def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+            seen.append(statement)
+            if len(seen) == number:
+                act()
+
+        event.listen(self.engine, "before_cursor_execute", look)
+        try:
+            yield seen
+        finally:
+            event.remove(self.engine, "before_cursor_execute", look)
+
+
+@pytest.fixture(scope="session")
+def notes_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
+    """One database for all tests here; each makes the table anew."""
+    with postgres_server.database() as made:
+        yield made
+
+
+def open_database(kind: str, request: pytest.FixtureRequest) -> Database:
+    if kind == "sqlite":
+        folder: Path = request.getfixturevalue("tmp_path")
+        return Database(f"sqlite:///{folder / 'notes.db'}", str(folder / "notes.db"))
+    on: postgres.Database = request.getfixturevalue("notes_on_postgresql")
+    return Database(on.url, on.dsn)
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty table on either database."""
+    made = open_database(request.param, request)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def on_sqlite(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty table, for what only SQLite does."""
+    made = open_database("sqlite", request)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def on_postgresql(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty table, for what only PostgreSQL does."""
+    made = open_database("postgresql", request)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture(params=["weak", "strong"])
+def strong(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "strong")
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
+    """Each store in each mode, empty."""
+    yield from _shelf(request, strong=strong)
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def excusing(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
+    """The same, told to let a replacement pass whose wish is fulfilled already (13.1.1)."""
+    yield from _shelf(request, strong=strong, already_applied=True)
+
+
+def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iterator[Shelf]:
+    if request.param == "memory":
+        yield Shelf(MemoryStore(strong=strong, **more), strong)
+        return
+    made = open_database(request.param, request)
+    yield Shelf(made.store(strong=strong, **more), strong, made)
+    made.engine.dispose()

@@ -1,0 +1,188 @@
+"""Tag and body are of one state, and no writer comes between check and write, wherever he tries.
+
+A foreign connection writes before the first, the second, ... statement of an operation, until the
+operation has no more. Where the database keeps him out, he did not come between.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from ifmatch import Conflict, Missing, state_tag, unchanged
+from ifmatch.core.tags import state_digest
+
+KEY = ("ada", 1)
+MOST_STATEMENTS = 12
+
+FOREIGN = {
+    "update": ["UPDATE note SET title = 'foreign', n = 100"],
+    "delete": ["DELETE FROM note"],
+    "delete and insert": [
+        "DELETE FROM note",
+        "INSERT INTO note (owner, id, title, n) VALUES ('ada', 1, 'foreign', 100)",
+    ],
+    "restore of a copy": [
+        "CREATE TEMPORARY TABLE copy AS SELECT * FROM note",
+        "DELETE FROM note",
+        "UPDATE copy SET title = 'foreign', n = 100",
+        "INSERT INTO note SELECT * FROM copy",
+    ],
+    "two updates": ["UPDATE note SET title = 'passing'", "UPDATE note SET title = 'foreign'"],
+}
+
+
+def note(title: str = "Tea", n: int = 0) -> dict[str, Any]:
+    return {"title": title, "n": n, "ratio": 0.5, "data": None}
+
+
+class Foreigner:
+    """Writes when he is called, unless the database keeps him out."""
+
+    def __init__(self, database: Any, statements: list[str]) -> None:
+        self.database = database
+        self.statements = statements
+        self.came = False
+
+    def __call__(self) -> None:
+        try:
+            self.database.execute(*self.statements, wait=0.02)
+            self.came = True
+        except (sqlite3.OperationalError, psycopg.errors.LockNotAvailable):
+            pass
+
+
+def at_every_statement(
+    database: Any, statements: list[str], operation: Callable[[], Any]
+) -> list[tuple[Any, Foreigner]]:
+    """What the operation comes to, with the foreigner before each of its statements in turn."""
+    store = database.store()
+    outcomes: list[tuple[Any, Foreigner]] = []
+    for number in range(1, MOST_STATEMENTS):
+        database.execute("DELETE FROM note")
+        store.create(KEY, note())
+        foreigner = Foreigner(database, statements)
+        with database.before_statement(number, foreigner) as seen:
+            try:
+                outcome = operation()
+            except (Conflict, Missing) as error:
+                outcome = error
+        if len(seen) < number:
+            assert number > 1, "the operation has statements"
+            return outcomes
+        outcomes.append((outcome, foreigner))
+    raise AssertionError(f"more than {MOST_STATEMENTS} statements")
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+@pytest.mark.parametrize("fresh", [True, False], ids=["stored tag", "stale tag"])
+def test_a_read_never_sends_the_body_of_one_state_under_the_tag_of_another(
+    database: Any, how: str, fresh: bool
+) -> None:
+    store = database.store() if fresh else database.store(epoch="2")
+    came = 0
+    for read, foreigner in at_every_statement(database, FOREIGN[how], lambda: store.read(KEY)):
+        came += foreigner.came
+        if read is not None:
+            assert read.etag.opaque == state_digest(read.body)
+            torn = (read.value["title"] == "foreign") is not (read.value["n"] == 100)
+            assert not torn or how == "two updates"
+            assert f'"title":"{read.value["title"]}"'.encode() in read.body
+    assert came
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+@pytest.mark.parametrize("fresh", [True, False], ids=["stored tag", "stale tag"])
+def test_an_early_tag_is_that_of_a_state_that_was_there(
+    database: Any, how: str, fresh: bool
+) -> None:
+    store = database.store() if fresh else database.store(epoch="2")
+    after = {"delete": None, "two updates": state_tag(note("foreign"))}
+    states = (state_tag(note()), after.get(how, state_tag(note("foreign", 100))))
+    for tag, foreigner in at_every_statement(database, FOREIGN[how], lambda: store.tag(KEY)):
+        assert tag in states[: 1 + foreigner.came]
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+@pytest.mark.parametrize("method", ["replace", "patch", "delete"])
+def test_who_came_before_the_write_is_never_overwritten_unseen(
+    database: Any, how: str, method: str
+) -> None:
+    store = database.store()
+    guard = unchanged(state_tag(note()))
+    operations: dict[str, Callable[[], Any]] = {
+        "replace": lambda: store.replace(KEY, note("ours"), guard),
+        "patch": lambda: store.patch(KEY, lambda value: dict(value) | {"title": "ours"}, guard),
+        "delete": lambda: store.delete(KEY, guard),
+    }
+    outcomes = at_every_statement(database, FOREIGN[how], operations[method])
+    assert any(foreigner.came for _, foreigner in outcomes)
+    for outcome, foreigner in outcomes:
+        if foreigner.came:
+            assert isinstance(outcome, Conflict | Missing), outcome
+        elif method != "delete":
+            assert outcome.value["title"] == "ours"
+            assert outcome.etag.opaque == state_digest(outcome.body)
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+def test_an_unconditional_change_is_made_on_what_came_before_it(database: Any, how: str) -> None:
+    """It is done on the newest state, however often that changes meanwhile."""
+    store = database.store()
+
+    def add() -> Any:
+        return store.patch(KEY, lambda value: dict(value) | {"n": value["n"] + 1})
+
+    for outcome, foreigner in at_every_statement(database, FOREIGN[how], add):
+        if isinstance(outcome, Missing):
+            assert foreigner.came
+            assert how == "delete"
+            continue
+        expected = 101 if foreigner.came and how != "two updates" else 1
+        assert outcome.value["n"] == expected
+        assert outcome.etag.opaque == state_digest(outcome.body)
+
+
+def test_of_two_creators_one_creates_wherever_the_other_comes_in(database: Any) -> None:
+    store = database.store()
+    insert = ["INSERT INTO note (owner, id, title, n) VALUES ('ada', 1, 'foreign', 100)"]
+    came = 0
+    for number in range(1, MOST_STATEMENTS):
+        database.execute("DELETE FROM note")
+        foreigner = Foreigner(database, insert)
+        with database.before_statement(number, foreigner) as seen:
+            try:
+                outcome = store.create(KEY, note("ours"))
+            except Conflict as conflict:
+                outcome = conflict
+        if len(seen) < number:
+            break
+        came += foreigner.came
+        assert isinstance(outcome, Conflict) is foreigner.came
+        found = store.read(KEY)
+        assert found is not None
+        assert found.value["title"] == ("foreign" if foreigner.came else "ours")
+    assert came
+
+
+def test_a_foreigner_finds_no_gap_only_because_the_guard_is_judged_in_the_write(
+    database: Any,
+) -> None:
+    """The twin: a store that judges beforehand, and then just writes, loses his change."""
+    store = database.store()
+    guard = unchanged(state_tag(note()))
+
+    def naive() -> Any:
+        current = store.read(KEY)
+        if not guard.judge(current.validators).proceeds:
+            raise Conflict(current.etag, guard.judge(current.validators))
+        return store.replace(KEY, note("ours"))
+
+    outcomes = at_every_statement(database, FOREIGN["update"], naive)
+    assert any(
+        foreigner.came and not isinstance(outcome, Conflict) for outcome, foreigner in outcomes
+    )

@@ -1,0 +1,188 @@
+"""/environments and /environments/{environment}."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from chassis.problems import Problem
+from chassis.rights import Role
+from flagbit import documents
+from flagbit.api.flags import state_content
+from flagbit.api.resources import (
+    KEY,
+    Resources,
+    malformed_key,
+    page_of,
+    patched,
+    principal_of,
+    project_of,
+    refuse_invalid,
+    refuse_other_key,
+    written,
+)
+from flagbit.db import Page
+from flagbit.documents import Row
+from flagbit.merge_patch import MEDIA_TYPE
+from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
+from flagbit.rules import new_state, normal_state
+from ifmatch import CREATE_ONLY, Conflict, Representation, Validators
+from ifmatch.core.guard import Guard, enforce
+from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
+
+PAGE_PARAMETERS = [
+    {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 500},
+        "description": "Items a page; 100.",
+    },
+    {
+        "name": "cursor",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "`next` of the page before.",
+    },
+]
+
+
+def router(resources: Resources) -> APIRouter:
+    """The routes of environments. Changing them takes an admin key."""
+    db = resources.db
+    routes = APIRouter(route_class=ConditionalRoute, tags=["environments"])
+
+    def listed(request: Request) -> Representation[list[Row]]:
+        return db.environments(project_of(request), page_of(request))
+
+    @routes.get(
+        "/environments", response_model=Environments, openapi_extra={"parameters": PAGE_PARAMETERS}
+    )
+    @resources.reads(lambda request: listed(request).etag)
+    def list_environments(request: Request) -> Response:
+        """Environments by key, a page at a time."""
+        return TaggedResponse(listed(request))
+
+    @routes.post("/environments", response_model=EnvironmentDocument, status_code=201)
+    @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
+    def create_environment(request: Request, new: NewEnvironment, guard: Guarded) -> Response:
+        """A new environment, in which every flag is off. 409 where the key is taken."""
+        if not KEY.fullmatch(new.key):
+            raise malformed_key("key", new.key)
+
+        def judge(_connection: Connection) -> None:
+            if guard.conditions.if_match is not None:
+                enforce(guard, Validators(db.environments(project_of(request), Page()).etag))
+
+        try:
+            made, _ = db.write(
+                principal_of(request),
+                db.environment,
+                (project_of(request), new.key),
+                lambda _connection, _row: {"name": new.name},
+                CREATE_ONLY,
+                insert={"name": new.name},
+                first=judge,
+            )
+        except Conflict as conflict:
+            if conflict.verdict.field != "If-None-Match":
+                raise
+            raise Problem(
+                409,
+                "environment-exists",
+                f"There is an environment {new.key} already. Take another key, or edit that one.",
+            ) from conflict
+        place = resources.location("environments", new.key)
+        return written(made, place, created=True, own=False)
+
+    @routes.get("/environments/{environment}", response_model=EnvironmentDocument)
+    @resources.reads_row(db.environment, "environment")
+    def read_environment(request: Request, environment: str) -> Response:
+        """One environment."""
+        found = db.read(db.environment, (project_of(request), environment))
+        if found is None:
+            raise Problem(404, "environment-not-found", "It was deleted just now. List them.")
+        return TaggedResponse(found)
+
+    @routes.put(
+        "/environments/{environment}",
+        response_model=EnvironmentDocument,
+        responses={201: {"model": EnvironmentDocument, "description": "It was created."}},
+    )
+    @resources.writes_row(db.environment, "environment", creates=True, role=Role.ADMIN)
+    def replace_environment(
+        request: Request, environment: str, new: EnvironmentContent, guard: Guarded
+    ) -> Response:
+        """Replace an environment, or create it with `If-None-Match: *`."""
+        refuse_other_key(new.key, environment)
+        return edit(request, environment, guard, lambda _: {"name": new.name}, {"name": new.name})
+
+    @routes.patch("/environments/{environment}", response_model=EnvironmentDocument)
+    @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
+    def patch_environment(
+        request: Request,
+        environment: str,
+        patch: Annotated[dict[str, Any], Body(media_type=MEDIA_TYPE)],
+        guard: Guarded,
+    ) -> Response:
+        """Change some members of an environment (JSON Merge Patch, RFC 7396)."""
+
+        def change(row: Row) -> Row:
+            document = patched(documents.environment(row), patch)
+            try:
+                new = EnvironmentContent.model_validate(document)
+            except ValidationError as error:
+                raise refuse_invalid(error, document) from error
+            refuse_other_key(new.key, environment)
+            return {"name": new.name}
+
+        return edit(request, environment, guard, change, None)
+
+    @routes.delete("/environments/{environment}", status_code=204)
+    @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
+    def delete_environment(request: Request, environment: str, guard: Guarded) -> Response:
+        """Delete an environment in which no flag has been set up."""
+
+        def check(connection: Connection, row: Row) -> None:
+            _refuse_to_lose_states(resources, connection, row)
+
+        key = (project_of(request), environment)
+        db.delete(principal_of(request), db.environment, key, guard, check)
+        return Response(status_code=204)
+
+    def edit(
+        request: Request, environment: str, guard: Guard, change: Any, insert: Row | None
+    ) -> Response:
+        made, created = db.write(
+            principal_of(request),
+            db.environment,
+            (project_of(request), environment),
+            lambda _, row: change(row),
+            guard,
+            insert=insert,
+        )
+        place = resources.location("environments", environment)
+        return written(made, place, created=created)
+
+    return routes
+
+
+def _refuse_to_lose_states(resources: Resources, connection: Connection, environment: Row) -> None:
+    """An environment's tag does not cover what was edited in it, so that must be undone first."""
+    db = resources.db
+    project = environment["project"]
+    for state in db.states_of(connection, project, environment=environment["key"]):
+        flag = db.flag.rows.read(connection, (project, state["flag"]))
+        if flag and normal_state(state_content(state)) != new_state(flag.value):
+            raise Problem(
+                409,
+                "environment-in-use",
+                f"The flag {state['flag']} has been set up in this environment, and deleting it "
+                "would lose that. Nothing was changed. Switch the flag off there and remove its "
+                "rules, or delete the flag, then delete the environment.",
+                flag=state["flag"],
+            )

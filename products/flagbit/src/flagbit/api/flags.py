@@ -1,0 +1,216 @@
+"""/flags and /flags/{key}: what a flag is, the same in all environments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+from sqlalchemy import Connection
+
+from chassis.problems import Problem
+from flagbit import documents
+from flagbit.api.resources import (
+    Resources,
+    flag_query,
+    patched,
+    principal_of,
+    project_of,
+    refuse_faults,
+    refuse_other_key,
+    written,
+)
+from flagbit.documents import Row
+from flagbit.merge_patch import MEDIA_TYPE
+from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
+from flagbit.rules import check_flag, check_state, new_state, normal_flag, normal_state
+from ifmatch import CREATE_ONLY, Conflict
+from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
+
+LIST_PARAMETERS = [
+    {"name": name, "in": "query", "required": False, "schema": schema, "description": text}
+    for name, schema, text in (
+        ("environment", {"type": "string"}, "Adds each flag's `state` there."),
+        ("tag", {"type": "string"}, "Only flags with this tag."),
+        ("q", {"type": "string"}, "Only flags with this in key or description."),
+        ("archived", {"type": "boolean"}, "The archived flags instead of the others."),
+        ("limit", {"type": "integer", "minimum": 1, "maximum": 500}, "Items a page; 100."),
+        ("cursor", {"type": "string"}, "`next` of the page before."),
+    )
+]
+
+
+def router(resources: Resources) -> APIRouter:
+    """The routes of flags."""
+    db = resources.db
+    routes = APIRouter(route_class=ConditionalRoute, tags=["flags"])
+
+    @routes.get("/flags", response_model=Flags, openapi_extra={"parameters": LIST_PARAMETERS})
+    @resources.reads(lambda request: db.flags_tag(project_of(request), flag_query(request)))
+    def list_flags(request: Request) -> Response:
+        """Flags by key, a page at a time."""
+        return TaggedResponse(db.flags(project_of(request), flag_query(request)))
+
+    @routes.post("/flags", response_model=FlagDocument, status_code=201)
+    @resources.writes(
+        lambda request: db.flags_tag(project_of(request), flag_query(request)), required=False
+    )
+    def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
+        """A new flag; it is off in every environment. 409 where the key is taken."""
+        values = values_of(new.model_dump(), new.key)
+        try:
+            made, _ = db.write(
+                principal_of(request),
+                db.flag,
+                (project_of(request), new.key),
+                lambda _connection, _row: values,
+                CREATE_ONLY,
+                insert=values,
+                first=resources.judge_flags(request, guard),
+            )
+        except Conflict as conflict:
+            if conflict.verdict.field != "If-None-Match":
+                raise
+            raise Problem(
+                409,
+                "flag-exists",
+                f"There is a flag {new.key} already. Take another key, or edit that one with "
+                "If-Match.",
+            ) from conflict
+        return written(made, resources.location("flags", new.key), created=True, own=False)
+
+    @routes.get("/flags/{key}", response_model=FlagDocument)
+    @resources.reads_row(db.flag, "key")
+    def read_flag(request: Request, key: str) -> Response:
+        """One flag."""
+        found = db.read(db.flag, (project_of(request), key))
+        if found is None:
+            raise Problem(404, "flag-not-found", f"The flag {key} was deleted just now.")
+        return TaggedResponse(found)
+
+    @routes.put(
+        "/flags/{key}",
+        response_model=FlagDocument,
+        responses={201: {"model": FlagDocument, "description": "It was created."}},
+    )
+    @resources.writes_row(db.flag, "key", creates=True)
+    def replace_flag(request: Request, key: str, new: FlagContent, guard: Guarded) -> Response:
+        """Replace a flag, or create it with `If-None-Match: *`."""
+        refuse_other_key(new.key, key)
+        values = values_of(new.model_dump(), key)
+
+        def edit(_connection: Connection, row: Row) -> Row:
+            return _same_type(row, values)
+
+        made, created = db.write(
+            principal_of(request),
+            db.flag,
+            (project_of(request), key),
+            edit,
+            guard,
+            insert=values,
+            check=_check_states,
+        )
+        return written(made, resources.location("flags", key), created=created)
+
+    @routes.patch("/flags/{key}", response_model=FlagDocument)
+    @resources.writes_row(db.flag, "key")
+    def patch_flag(
+        request: Request,
+        key: str,
+        patch: Annotated[dict[str, Any], Body(media_type=MEDIA_TYPE)],
+        guard: Guarded,
+    ) -> Response:
+        """Change some members of a flag (JSON Merge Patch, RFC 7396)."""
+
+        def edit(_connection: Connection, row: Row) -> Row:
+            new = patched(documents.flag(row), patch)
+            refuse_other_key(new.get("key"), key)
+            return _same_type(row, values_of(new, key))
+
+        made, _ = db.write(
+            principal_of(request),
+            db.flag,
+            (project_of(request), key),
+            edit,
+            guard,
+            check=_check_states,
+        )
+        return written(made, resources.location("flags", key))
+
+    @routes.delete("/flags/{key}", status_code=204)
+    @resources.writes_row(db.flag, "key")
+    def delete_flag(request: Request, key: str, guard: Guarded) -> Response:
+        """Delete a flag for good. What was edited in an environment must be archived first."""
+
+        def check(connection: Connection, row: Row) -> None:
+            _refuse_to_lose_states(resources, connection, row)
+
+        db.delete(principal_of(request), db.flag, (project_of(request), key), guard, check)
+        return Response(status_code=204)
+
+    def _check_states(connection: Connection, row: Row) -> None:
+        """No state may serve a variant that the flag does not have any more."""
+        flag = documents.flag(row)
+        for state in db.states_of(connection, row["project"], flag=row["key"]):
+            place = f" (in the environment {state['environment']})"
+            faults = check_state(flag, state_content(state))
+            if faults:
+                raise Problem(
+                    409,
+                    "variant-in-use",
+                    f"A variant that would go is served{place}: {faults[0].pointer}, "
+                    f"{faults[0].detail}. Nothing was changed. Change that state first.",
+                    environment=state["environment"],
+                    errors=[{"pointer": one.pointer, "detail": one.detail} for one in faults],
+                )
+
+    return routes
+
+
+def values_of(new: dict[str, Any], key: str) -> dict[str, Any]:
+    """The columns of a flag's content; raises 422 for what is wrong with it."""
+    flag = {
+        name: value
+        for name, value in new.items()
+        if name not in ("created", "updated", "revision", "key")
+    } | {"key": key}
+    refuse_faults(check_flag(flag))
+    values = normal_flag(flag)
+    del values["key"]
+    return values
+
+
+def state_content(row: Row) -> dict[str, Any]:
+    """What `flagbit.rules` knows of a state."""
+    return {name: row[name] for name in ("enabled", "rules", "fallthrough", "off_variant")}
+
+
+def _same_type(row: Row, values: Row) -> Row:
+    if values["type"] != row["type"]:
+        raise Problem(
+            409,
+            "type-is-fixed",
+            f"The flag is of type {row['type']}, which clients rely on. Nothing was changed. "
+            f"Make a new flag for the type {values['type']}.",
+        )
+    return values
+
+
+def _refuse_to_lose_states(resources: Resources, connection: Connection, flag: Row) -> None:
+    """A flag's tag does not cover what was edited in its environments, unless it is archived.
+
+    So somebody's rules, edited since the flag was read, would go unseen. The state of an archived
+    flag cannot be edited, and being archived is part of the tag.
+    """
+    if flag["archived"]:
+        return
+    for state in resources.db.states_of(connection, flag["project"], flag=flag["key"]):
+        if normal_state(state_content(state)) != new_state(flag):
+            raise Problem(
+                409,
+                "flag-in-use",
+                f"The flag has been set up in the environment {state['environment']}, and deleting "
+                "it would lose that. Nothing was changed. Archive the flag first "
+                '(PATCH {"archived": true}), then delete it.',
+                environment=state["environment"],
+            )

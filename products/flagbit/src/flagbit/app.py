@@ -1,0 +1,80 @@
+"""FlagBit's application: every route on one screen.
+
+/, /assets           the page and what it loads
+/api/v1/...          what people and tools edit: one module of `flagbit.api` for each resource
+/ofrep/v1/...        what SDKs evaluate
+/api/v1/openapi.json the description of the API
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+
+from chassis.problems import install
+from chassis.product import Context
+from flagbit import ofrep, pages
+from flagbit.api import audit, environments, flags, keys, projects, states
+from flagbit.api.resources import Resources
+from flagbit.db import DEFAULT_PROJECT, FlagDatabase
+from flagbit.evaluations import Evaluations
+
+ENVIRONMENTS = {"development": "Development", "production": "Production"}
+"""What a new installation starts with."""
+
+API_VERSION = "0.1.0"
+
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "field": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+"""How a request says who asks, as the description has it; either is enough."""
+
+
+def create(context: Context) -> Starlette:
+    """FlagBit on its database, which has been migrated."""
+    db = FlagDatabase(context.database, context.settings.comparison)
+    db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
+    routes: list[BaseRoute] = [
+        Mount("/api/v1", api(context, db)),
+        Mount("/ofrep", ofrep.application(Evaluations(db), context.authenticate)),
+        *pages.routes(context, db),
+    ]
+    app = Starlette(routes=routes)
+    install(app)
+    return app
+
+
+def api(context: Context, db: FlagDatabase) -> FastAPI:
+    """The management API."""
+    resources = Resources(db, context.authenticate, context.prefix)
+    app = _Described(
+        title="FlagBit",
+        version=API_VERSION,
+        summary="Feature flags that several people can edit without losing changes.",
+        description=(
+            "Every resource has an ETag. Poll with If-None-Match; edit with If-Match: the tag "
+            "that you read. A change that somebody else made meanwhile is never overwritten."
+        ),
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": f"{context.prefix}/api/v1"}],
+    )
+    install(app)
+    for module in (flags, states, environments, projects, audit):
+        app.include_router(module.router(resources))
+    app.include_router(keys.router(resources, context.keys))
+    return app
+
+
+class _Described(FastAPI):
+    """An API whose description says how a key is sent."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("components", {})["securitySchemes"] = KEYS
+        document["security"] = [{name: []} for name in KEYS]
+        return document

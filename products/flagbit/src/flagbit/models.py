@@ -1,0 +1,248 @@
+"""The content of requests and answers, as the API's description shows them.
+
+Types and names are checked here; what a flag may say beyond that (variants that exist, values that
+fit) is checked by `flagbit.rules`. Members that the server sets may be sent back as they came, so
+that what GET gave can be changed and PUT; they are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KeyName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$", description="Letters, digits, `.`, `_`, `-`.")
+]
+VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Text = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Integer = Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)]
+
+
+class Content(BaseModel):
+    """Content of a request: every member known, and of its own type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ReadOnly(BaseModel):
+    """Members that the server sets."""
+
+    created: str | None = Field(None, description="Set by the server; ignored.")
+    updated: str | None = Field(None, description="Set by the server; ignored.")
+    revision: int | None = Field(None, description="Set by the server; ignored.")
+
+
+class Split(Content):
+    """Shares of an audience, by weight."""
+
+    split: Annotated[dict[VariantName, int], Field(min_length=1)]
+    bucket_by: str = "targetingKey"
+
+
+class Fixed(Content):
+    """One variant for all."""
+
+    variant: VariantName
+
+
+class Condition(Content):
+    """Holds when the attribute compares so with any of the values."""
+
+    attribute: Annotated[str, Field(min_length=1, max_length=256)]
+    op: Literal[
+        "equals",
+        "contains",
+        "starts_with",
+        "ends_with",
+        "lt",
+        "lte",
+        "gt",
+        "gte",
+        "before",
+        "after",
+        "semver_eq",
+        "semver_lt",
+        "semver_gt",
+        "exists",
+    ]
+    values: list[Any] = []
+    negate: bool = False
+
+
+class Rule(Content):
+    """Serves something to those for whom all conditions hold."""
+
+    id: VariantName
+    description: Text = ""
+    conditions: list[Condition]
+    serve: Fixed | Split
+
+
+class FlagContent(Content, ReadOnly):
+    """What people edit of a flag."""
+
+    key: KeyName | None = None
+    type: Literal["boolean", "string", "integer", "float", "object"]
+    description: Text = ""
+    tags: list[str] = []
+    variants: dict[VariantName, Any]
+    default_variant: VariantName
+    off_variant: VariantName
+    client_visible: bool = Field(False, description="Whether client keys may see it.")
+    archived: bool = False
+
+
+class NewFlag(FlagContent):
+    """A flag with its key."""
+
+    key: KeyName
+
+
+class StateContent(Content, ReadOnly):
+    """What people edit of a flag in one environment."""
+
+    flag: KeyName | None = None
+    environment: KeyName | None = None
+    enabled: bool
+    rules: list[Rule] = []
+    fallthrough: Fixed | Split
+    off_variant: VariantName | None = None
+
+
+class Toggle(Content):
+    """On or off; without it the other of the two."""
+
+    enabled: bool | None = None
+
+
+class EnvironmentContent(Content, ReadOnly):
+    """What people edit of an environment."""
+
+    key: KeyName | None = None
+    name: Name
+
+
+class NewEnvironment(EnvironmentContent):
+    """An environment with its key."""
+
+    key: KeyName
+
+
+class ProjectContent(Content, ReadOnly):
+    """What people edit of a project."""
+
+    key: KeyName | None = None
+    name: Name
+    require_conditions: bool = Field(True, description="Whether edits without a condition get 428.")
+
+
+class NewKey(Content):
+    """Whom a key is for, and what it may do."""
+
+    owner: Name
+    role: Literal["admin", "write", "read", "server", "client"]
+    environment: KeyName | None = Field(None, description="For the roles `server` and `client`.")
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+class Stamps(BaseModel):
+    """Members that the server sets."""
+
+    created: str
+    updated: str
+    revision: int
+
+
+class ProjectDocument(Stamps):
+    key: str
+    name: str
+    require_conditions: bool
+
+
+class EnvironmentDocument(Stamps):
+    key: str
+    name: str
+
+
+class FlagDocument(Stamps):
+    key: str
+    type: str
+    description: str
+    tags: list[str]
+    variants: dict[str, Any]
+    default_variant: str
+    off_variant: str
+    client_visible: bool
+    archived: bool
+
+
+class StateDocument(Stamps):
+    flag: str
+    environment: str
+    enabled: bool
+    rules: list[dict[str, Any]]
+    fallthrough: dict[str, Any]
+    off_variant: str | None
+
+
+class FlagItem(FlagDocument):
+    state: StateDocument | None = None
+
+
+class AuditEntry(BaseModel):
+    id: int
+    at: str
+    actor: str
+    key_id: str
+    action: str
+    kind: str
+    flag: str | None
+    environment: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    etag: str | None
+
+
+class KeyDocument(BaseModel):
+    id: str
+    prefix: str
+    owner: str
+    role: str
+    product: str | None
+    project: str | None
+    environment: str | None
+    created: int
+    revoked: int | None
+
+
+class NewKeyDocument(KeyDocument):
+    token: str = Field(description="The key itself. It is shown this once.")
+
+
+class Projects(BaseModel):
+    items: list[ProjectDocument]
+    next: str | None
+
+
+class Environments(BaseModel):
+    items: list[EnvironmentDocument]
+    next: str | None
+
+
+class Flags(BaseModel):
+    items: list[FlagItem]
+    next: str | None
+
+
+class Audit(BaseModel):
+    items: list[AuditEntry]
+    next: str | None
+
+
+class KeyList(BaseModel):
+    items: list[KeyDocument]
+    next: str | None

@@ -1,0 +1,137 @@
+// Parts of forms: a labelled field that can say what is wrong with it, and who gets what.
+
+import { h, newId, button } from "./dom.js";
+import { share } from "./fields.js";
+
+// Adds to `control` its label, a hint, and a place for errors. The node has `fail(text)`.
+export function field(label, control, { hint, hidden } = {}) {
+  const id = (control.id ||= newId("in"));
+  const error = h("p", { class: "error", id: `${id}-error` });
+  const said = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
+  if (said) control.setAttribute("aria-describedby", said.id);
+  const node = h("div", { class: "field" }, h("label", { for: id, class: hidden && "heard" }, label), control, said, error);
+  node.control = control;
+  node.fail = (text) => fail(control, error, text, said?.id);
+  return node;
+}
+
+export function check(label, checked) {
+  const control = h("input", { type: "checkbox", id: newId("in"), checked });
+  const error = h("p", { class: "error", id: `${control.id}-error` });
+  const node = h("div", { class: "field" }, h("label", { class: "check" }, control, h("span", {}, label)), error);
+  node.control = control;
+  node.fail = (text) => fail(control, error, text);
+  return node;
+}
+
+function fail(control, error, text, hint) {
+  // Two faults of one field are both said.
+  error.textContent = text ? [error.textContent, text].filter(Boolean).join(" ") : "";
+  if (text) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+  const said = [hint, text && error.id].filter(Boolean).join(" ");
+  if (said) control.setAttribute("aria-describedby", said);
+  else control.removeAttribute("aria-describedby");
+}
+
+export function clearErrors(node) {
+  for (const one of node.querySelectorAll(".field")) one.fail?.("");
+}
+
+export function select(options, value, attributes = {}) {
+  const node = h("select", attributes);
+  fill(node, options, value);
+  return node;
+}
+
+// Options as [value, label]; a value that is not among them is kept, so that nothing is lost.
+export function fill(node, options, value = node.value) {
+  const known = options.some(([name]) => name === value);
+  const all = known || value === undefined || value === "" ? options : [...options, [value, `${value} (not a variant)`]];
+  node.replaceChildren(...all.map(([name, label]) => h("option", { value: name }, label)));
+  if (value !== undefined) node.value = value;
+}
+
+const SPLIT = "/split"; // no variant can be called so
+
+// Who gets what: one variant, or a split by weight. Returns { node, read, at, setVariants }.
+export function serveControl(label, serve, variants) {
+  const choice = h("select");
+  const chooser = field(label, choice);
+  const by = field("Same person, same variant, by", h("input", { value: serve.bucket_by ?? "targetingKey", spellcheck: "false", autocomplete: "off" }));
+  const shares = h("div", { class: "shares" });
+  const box = h("fieldset", { class: "split" }, h("legend", { class: "heard" }, `Weights: ${label}`), shares, by);
+  const rows = new Map();
+
+  function setVariants(names) {
+    const chosen = choice.value || (serve.split ? SPLIT : serve.variant);
+    fill(choice, [...names.map((name) => [name, name]), [SPLIT, "A split by weight…"]], chosen);
+    const shown = new Set([...names, ...Object.keys(serve.split ?? {})]);
+    for (const [name, row] of rows) if (!shown.has(name)) { row.remove(); rows.delete(name); }
+    for (const name of shown) if (!rows.has(name)) addRow(name, serve.split?.[name]);
+    refresh();
+  }
+
+  function addRow(name, weight) {
+    const row = field(name, h("input", { type: "number", min: 0, max: 1000000, step: 1, inputmode: "numeric", value: weight ?? "" }));
+    row.classList.add("share");
+    row.append(h("output", {}));
+    rows.set(name, row);
+    shares.append(row);
+  }
+
+  function weights() {
+    const given = [...rows].filter(([, row]) => row.control.value.trim() !== "");
+    return Object.fromEntries(given.map(([name, row]) => [name, Number(row.control.value)]));
+  }
+
+  function refresh() {
+    box.hidden = choice.value !== SPLIT;
+    const given = weights();
+    const total = Object.values(given).reduce((sum, one) => sum + one, 0);
+    for (const [name, row] of rows) {
+      row.querySelector("output").textContent = name in given && total > 0 ? share(given[name], total) : "";
+    }
+  }
+
+  choice.addEventListener("change", () => {
+    if (choice.value === SPLIT && Object.keys(weights()).length === 0) {
+      [...rows.values()].forEach((row, place) => { row.control.value = place < 2 ? 50 : ""; });
+    }
+    refresh();
+  });
+  shares.addEventListener("input", refresh);
+  setVariants(variants);
+
+  return {
+    node: h("div", { class: "serve" }, chooser, box),
+    setVariants,
+    read() {
+      if (choice.value !== SPLIT) return { variant: choice.value };
+      return { split: weights(), bucket_by: by.control.value };
+    },
+    at([member, name]) {
+      if (member === "split") return rows.get(name) ?? chooser;
+      return member === "bucket_by" ? by : chooser;
+    },
+  };
+}
+
+// JSON for experts: shows what the form says, and puts into the form what is written there.
+export function jsonView({ read, write, parse, print }) {
+  const area = h("textarea", { rows: 10, spellcheck: "false", class: "mono" });
+  const box = field("The same as JSON", area, { hidden: true });
+  const show = () => { area.value = print(read()); box.fail(""); area.rows = Math.min(24, area.value.split("\n").length); };
+  const apply = button("Put into the form", () => {
+    box.fail("");
+    try {
+      write(parse(area.value));
+    } catch (error) {
+      box.fail(`This is not JSON: ${error.message}`);
+      area.focus();
+    }
+  });
+  const node = h("details", { class: "json" }, h("summary", {}, "JSON"), box, h("div", { class: "row" }, apply, button("Show the form's", show)));
+  node.addEventListener("toggle", () => { if (node.open) show(); });
+  return node;
+}

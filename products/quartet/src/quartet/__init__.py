@@ -1,0 +1,1 @@
+"""One process that serves the products with one front page."""
