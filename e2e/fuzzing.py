@@ -37,6 +37,11 @@ FLAG = {
 STATE = {"enabled": True, "rules": [], "fallthrough": {"split": {"on": 1, "off": 2}}}
 COHERENT = {"/flags": FLAG, "/flags/{key}": FLAG, "/flags/{flag}/environments/{environment}": STATE}
 """Content whose members have to fit each other, which chance does not bring about."""
+DELETABLE = {
+    "/flags/{key}": ("flags", "key", FLAG),
+    "/environments/{environment}": ("environments", "environment", {"name": "Spare"}),
+}
+"""What may be deleted only while nobody has set anything up in it: the list, the parameter, one."""
 
 
 @schemathesis.hook
@@ -45,6 +50,10 @@ def before_call(_context: Any, case: Any, _options: Any) -> None:
     for name in case.path_parameters or ():
         if dice.random() < 0.85 and (known := _known(name)):
             case.path_parameters[name] = dice.choice(known)
+    if case.method == "DELETE" and case.operation.path in DELETABLE and dice.random() < 0.5:
+        path, name, new = DELETABLE[case.operation.path]
+        case.path_parameters[name] = spare = f"spare-{dice.randrange(10**9)}"
+        client.post(path, json=new | {"key": spare}).raise_for_status()
     if "Authorization" in case.headers and dice.random() < 0.95:
         case.headers.pop("X-API-Key", None)  # two different keys are a contradiction: 400
     if case.method in ("GET", "HEAD", "OPTIONS"):
