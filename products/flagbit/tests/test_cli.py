@@ -130,6 +130,39 @@ def test_wrong_usage_has_status_2_and_says_what_to_do(words: list[str], says: st
     assert "\nNext: " in done.stderr
 
 
+SIZE = ("flags", "create", "k", "--type", "object", "--default", "a")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["flags", "set", "k", "--patch", '{"tags": [], "tags": ["a"]}'], "'tags' occurs twice"),
+        (["flags", "set", "k", "--file", "-"], "'description' occurs twice"),
+        (["flags", "set", "k", "variants.x=true", "variants.x=false"], "variants.x is set twice"),
+        ([*SIZE, "--variant", 'a={"x": 1, "x": 2}'], "'x' occurs twice"),
+        ([*SIZE, "--variant", "a={}", "--variant", "a={}"], "variant a is given twice"),
+        (["flags", "set", "k", "a=1", "--mine", "--theirs"], "--mine and --theirs"),
+        (["flags", "toggle", "k", "-e", "a", "--off", "--on"], "--on / --off is given twice"),
+        (
+            ["flags", "get", "k", "-e", "a", "--environment", "b"],
+            "--environment / -e is given twice",
+        ),
+        (["flags", "set", "k", "--patch", "{}", "--patch", "{}"], "--patch is given twice"),
+        (["keys", "list", "--data", "a", "--data", "b"], "--data is given twice"),
+    ],
+)
+def test_what_could_be_meant_in_two_ways_is_refused(words: list[str], says: str) -> None:
+    done = run(*words, stdin='{"description": "a", "description": "b"}')
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "once" in done.stderr.splitlines()[-1] or "one of them" in done.stderr.splitlines()[-1]
+
+
+def test_an_option_that_may_be_given_again_is_taken_each_time() -> None:
+    words = ["flags", "create", "k", "--tag", "a", "--tag", "b", "--url", "http://127.0.0.1:9"]
+    assert "Nothing answers" in run(*words).stderr
+
+
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server whose every word would colour, clear or turn round what a terminal shows."""

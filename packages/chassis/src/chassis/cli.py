@@ -16,14 +16,43 @@ if TYPE_CHECKING:
 _HERE = ("data",)  # what commands need that do not serve
 
 
+class Command(click.Command):
+    """A command that takes each option once: click itself would take the last one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; raises UsageError for what could be meant in two ways."""
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        seen: dict[str | None, click.Parameter] = {}
+        again: set[click.Parameter] = set()
+        for one in self.make_parser(ctx).parse_args(args=given)[2]:
+            before = seen.setdefault(one.name, one)
+            if before is not one:  # of one name are those that answer one question
+                said = f"{before.opts[0]} and {one.opts[0]} are both given. Give one of them."
+                raise click.UsageError(said, ctx)
+            if one in again and not getattr(one, "multiple", False):
+                said = " / ".join([*one.opts, *one.secondary_opts])
+                raise click.UsageError(f"{said} is given twice. Give it once.", ctx)
+            again.add(one)
+        return rest
+
+
+class Group(click.Group):
+    """A group of such commands, and of such groups."""
+
+    command_class = Command
+    group_class = type
+
+
 def command_line(
     name: str,
     references: Sequence[str],
     help: str,  # noqa: A002 (click's own word)
 ) -> click.Group:
     """The command `name`, which serves the products of those `package.module:NAME` references."""
+    settings = {"help_option_names": ["-h", "--help"]}
 
-    @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.group(name, cls=Group, help=help, context_settings=settings)
     def group() -> None:
         pass
 
@@ -52,7 +81,7 @@ def command_line(
 
 
 def _keys() -> click.Group:
-    @click.group()
+    @click.group(cls=Group)
     def keys() -> None:
         """Make, list and revoke API keys, on the machine that has the data."""
 

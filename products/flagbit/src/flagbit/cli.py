@@ -334,7 +334,7 @@ def _wanted(
         content = assignments.read_object(text, "The file")
         tag = content.pop("etag", None)
         return (lambda base: base | content), None if tag is None else str(tag)
-    parsed = [assignments.Assignment.parse(word) for word in assigned]
+    parsed = assignments.parse(assigned)
     return (lambda base: assignments.assign(base, parsed)), None
 
 
@@ -420,6 +420,11 @@ def _variants(kind: str, words: tuple[str, ...]) -> Document:
         name, equals, text = word.partition("=")
         if not equals:
             raise BadInput(f"{word!r} is not NAME=VALUE.", "Write it as in --variant small=10.")
+        if name in values:
+            raise BadInput(
+                f"The variant {name} is given twice, and only one value can stay.",
+                "Give each variant once.",
+            )
         values[name] = assignments.value_of(text, kind=kind)
     if not values:
         raise BadInput(f"A flag of type {kind} needs variants.", "Add --variant NAME=VALUE.")

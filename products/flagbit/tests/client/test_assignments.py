@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flagbit.client.assignments import Assignment, assign, read_json, read_object
+from flagbit.client.assignments import Assignment, assign, parse, read_json, read_object, value_of
 from flagbit.client.failures import BadInput
 
 FLAG: dict[str, Any] = {
@@ -93,6 +93,39 @@ def test_a_field_that_cannot_be_set_is_named_with_a_way_on(
 def test_broken_json_is_refused_and_never_anything_else(text: str) -> None:
     with pytest.raises(BadInput, match="is not JSON"):
         read_json(text, "The patch")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]'])
+def test_json_that_two_readers_could_read_in_two_ways_is_refused(text: str) -> None:
+    """As the API does (docs/decisions/0017): the client must not choose for it."""
+    with pytest.raises(BadInput, match=r"The patch is ambiguous: the member 'a' occurs twice\."):
+        read_json(text, "The patch")
+    with pytest.raises(BadInput, match="the member 'a' occurs twice"):
+        value_of(text, kind="object")
+    assert value_of(text, kind="string") == text  # where it is text, nobody reads it
+
+
+@pytest.mark.parametrize(
+    ("words", "twice"),
+    [
+        (["variants.a=1", "variants.a=2"], "variants.a"),
+        (["tags=[]", "enabled=true", "tags=[]"], "tags"),
+        (["variants={}", "variants.a=1"], "variants"),
+        (["variants.a=1", "variants={}"], "variants"),
+    ],
+)
+def test_a_field_is_set_once(words: list[str], twice: str) -> None:
+    with pytest.raises(BadInput, match=rf"{twice} is set twice") as caught:
+        parse(words)
+    assert "once" in (caught.value.next_step or "")
+
+
+def test_fields_beside_each_other_are_set_together() -> None:
+    assert [one.path for one in parse(["variants.a=1", "variants.a.b=2", "tags=[]"])] == [
+        ("variants", "a"),
+        ("variants", "a.b"),
+        ("tags",),
+    ]
 
 
 def test_broken_json_says_where() -> None:

@@ -54,10 +54,30 @@ class Assignment:
         return cls((member, name), text)
 
 
+def parse(words: Sequence[str]) -> list[Assignment]:
+    """Read each FIELD=VALUE; raises BadInput, also where one would undo another."""
+    parsed = [Assignment.parse(word) for word in words]
+    for index, one in enumerate(parsed):
+        for other in parsed[:index]:
+            shared = min(one.path, other.path, key=len)
+            if one.path[: len(shared)] == other.path[: len(shared)]:
+                raise BadInput(
+                    f"{'.'.join(shared)} is set twice, and only one value can stay.",
+                    "Give each field once.",
+                )
+    return parsed
+
+
+class _Ambiguous(ValueError):
+    """JSON that two readers could read in two ways."""
+
+
 def read_json(text: str, what: str) -> Any:
     """The value of JSON text; raises BadInput that says where it is broken."""
     try:
         return _loads(text)
+    except _Ambiguous as error:
+        raise BadInput(f"{what} is ambiguous: {error}.", "Give each member once.") from None
     except json.JSONDecodeError as error:
         place = f"{error.msg} at line {error.lineno}, column {error.colno}"
     except (ValueError, RecursionError) as error:
@@ -76,6 +96,8 @@ def read_object(text: str, what: str) -> Document:
 def value_of(text: str, *, kind: str | None = None) -> Any:
     """The value that a text stands for, where a value of the type `kind` is wanted.
 
+    Raises BadInput for JSON that two readers could read in two ways.
+
     >>> value_of("[1, 2]"), value_of("on"), value_of("42", kind="string")
     ([1, 2], 'on', '42')
     >>> value_of("2", kind="float")
@@ -83,6 +105,10 @@ def value_of(text: str, *, kind: str | None = None) -> Any:
     """
     try:
         value = _loads(text)
+    except _Ambiguous as error:
+        if kind == "string":
+            return text
+        raise BadInput(f"A value is ambiguous: {error}.", "Give each member once.") from None
     except (ValueError, RecursionError):
         return text
     if kind == "string" and not isinstance(value, str):
@@ -134,7 +160,16 @@ def _fields(document: Mapping[str, Any]) -> str:
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Document:
+    members: Document = {}
+    for name, value in pairs:
+        if name in members:
+            raise _Ambiguous(f"the member {name[:64]!r} occurs twice")
+        members[name] = value
+    return members
 
 
 def _finite(text: str) -> float:
