@@ -170,6 +170,7 @@ def test_a_key_made_at_the_machine_works_and_stops_within_a_second(program: Star
 
 
 def test_an_unknown_key_is_one_line(program: Start) -> None:
+    assert program("migrate").wait() == 0
     revoke = program("keys", "revoke", "key_none")
     assert revoke.wait() == 2
     assert revoke.err == "error: There is no key key_none. See 'keys list'.\n"

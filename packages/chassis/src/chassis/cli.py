@@ -17,7 +17,11 @@ _HERE = ("data",)  # what commands need that do not serve
 
 
 class Command(click.Command):
-    """A command that takes each option once: click itself would take the last one."""
+    """A command that takes each option once; click itself takes the last one.
+
+    For commands that edit or look up. `serve` takes the last one, so that a script can put its own
+    options before those of its caller.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; raises UsageError for what could be meant in two ways."""
@@ -38,10 +42,9 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands, and of such groups."""
+    """A group of such commands."""
 
     command_class = Command
-    group_class = type
 
 
 def command_line(
@@ -50,9 +53,8 @@ def command_line(
     help: str,  # noqa: A002 (click's own word)
 ) -> click.Group:
     """The command `name`, which serves the products of those `package.module:NAME` references."""
-    settings = {"help_option_names": ["-h", "--help"]}
 
-    @click.group(name, cls=Group, help=help, context_settings=settings)
+    @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
     def group() -> None:
         pass
 
@@ -125,11 +127,13 @@ def _keys() -> click.Group:
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
         with _failing_clearly():
-            installation = _installation((), flags)
+            installation = _installation((), flags, making=False)
             try:
                 found = installation.keys.list()
             finally:
                 installation.close()
+        if not found:
+            click.echo("There are no keys.", err=True)
         for key in found:
             place = "/".join(filter(None, (key.product, key.project, key.environment))) or "all"
             state = "revoked" if key.revoked else "valid"
@@ -143,7 +147,7 @@ def _keys() -> click.Group:
         from ifmatch.core.errors import Missing
 
         with _failing_clearly():
-            installation = _installation((), flags)
+            installation = _installation((), flags, making=False)
             try:
                 record = installation.keys.revoke(key_id)
             except Missing:
@@ -173,13 +177,15 @@ def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _installation(references: Sequence[str], flags: dict[str, Any]) -> Installation:
+def _installation(
+    references: Sequence[str], flags: dict[str, Any], *, making: bool = True
+) -> Installation:
     settings = Settings.load(None, flags)
 
     from chassis.installation import Installation, find_product
 
     products = [find_product(reference) for reference in references]
-    return Installation.open(products, settings, serving=False)
+    return Installation.open(products, settings, serving=False, making=making)
 
 
 class _failing_clearly:  # noqa: N801 (read as a word of the language)

@@ -52,6 +52,17 @@ class Database:
         settings.data.mkdir(parents=True, exist_ok=True)
         return cls(name, _sqlite(settings.data / f"{name}.db"))
 
+    @classmethod
+    def is_made(cls, settings: Settings, name: str) -> bool:
+        """Whether it has ever been migrated. Makes nothing where it has not."""
+        if settings.database_url is None and not (settings.data / f"{name}.db").exists():
+            return False
+        database = cls.open(settings, name)
+        try:
+            return bool(database._applied())
+        finally:
+            database.close()
+
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection on which all reads are of one snapshot."""
         return reading(self.engine)
@@ -97,9 +108,11 @@ class Database:
 
     def is_current(self, script_location: str) -> bool:
         """Whether nothing is left to migrate."""
+        return self._applied() == _heads(script_location)
+
+    def _applied(self) -> frozenset[str]:
         with self.reading() as connection:
-            applied = MigrationContext.configure(connection).get_current_heads()
-        return set(applied) == _heads(script_location)
+            return frozenset(MigrationContext.configure(connection).get_current_heads())
 
     def _migrating(self) -> AbstractContextManager[Connection]:
         if self.engine.dialect.name == "sqlite":

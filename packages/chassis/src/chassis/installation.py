@@ -15,7 +15,7 @@ from chassis.database import Database, DataLock
 from chassis.keys import Keys
 from chassis.product import Context, Product
 from chassis.schema import DATABASE, MIGRATIONS, deployment
-from chassis.secret import SecretDamaged, digest, load_secret
+from chassis.secret import FILE_NAME, SecretDamaged, digest, load_secret
 from chassis.sessions import Sessions
 from chassis.settings import OperatorError, Settings, SettingsError
 from chassis.stopping import Stopping
@@ -39,17 +39,25 @@ class Installation:
 
     @classmethod
     def open(
-        cls, products: Sequence[Product], settings: Settings, *, serving: bool = True
+        cls,
+        products: Sequence[Product],
+        settings: Settings,
+        *,
+        serving: bool = True,
+        making: bool = True,
     ) -> Installation:
         """Open the databases and bring them up to date. Raises CannotStart.
 
-        With `serving`, the data folder is locked against a second server.
+        With `serving`, the data folder is locked against a second server. Without `making`, there
+        must be data already: who only looks does not want a new, empty installation.
         """
         lock: DataLock | None = None
         databases = {}
         try:
             if serving and not settings.on_postgresql:
                 lock = DataLock(settings.data, shared=settings.shared_sqlite)
+            if not making:
+                _refuse_to_make(settings)
             for name in (DATABASE, *(product.name for product in products)):
                 databases[name] = Database.open(settings, name)
             secret = _prepare(databases, products, settings)
@@ -97,6 +105,24 @@ class Installation:
             except Exception:  # noqa: BLE001 (whatever it is, it is not ready)
                 found[name] = "does not answer"
         return found
+
+
+def _refuse_to_make(settings: Settings) -> None:
+    if not Database.is_made(settings, DATABASE):
+        if settings.on_postgresql:
+            raise CannotStart(
+                "There is no data in the database of DATABASE_URL. Next: name that of the server; "
+                "'serve' fills an empty one."
+            )
+        raise CannotStart(
+            f"There is no data at {settings.data}. Next: name its folder with --data or "
+            "QUARTET_DATA; 'serve' makes a new one."
+        )
+    if settings.secret is None and not (settings.data / FILE_NAME).exists():
+        raise CannotStart(
+            f"There is no {FILE_NAME} at {settings.data}. Next: name its folder with --data, or "
+            "set QUARTET_SECRET to that of the server."
+        )
 
 
 def _prepare(

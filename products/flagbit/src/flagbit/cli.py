@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from chassis.cli import command_line
+from chassis.cli import Group, command_line
 from flagbit.client import assignments, edit, report
 from flagbit.client.changes import Document, Keep
 from flagbit.client.failures import BadInput, Conflict, Disagreement, Failure
@@ -227,7 +227,7 @@ def _done(place: Place, saved: edit.Saved, in_json: bool) -> None:
 # -- flags -------------------------------------------------------------------------------------
 
 
-@main.group()
+@main.group(cls=Group)
 def flags() -> None:
     """List, read and edit flags on a server."""
 
@@ -474,7 +474,7 @@ def flag_history(api: Api, key: str, environment: str | None, limit: int, as_jso
 # -- environments ------------------------------------------------------------------------------
 
 
-@main.group()
+@main.group(cls=Group)
 def environments() -> None:
     """The environments of a server."""
 
