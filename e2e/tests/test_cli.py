@@ -162,10 +162,15 @@ def test_a_conflict_says_whose_change_came_first_and_writes_nothing(
     assert "--mine" in refused
     assert ada.get(flag) == before
 
-    ada.run(*words, "--theirs")
+    kept = ada.run(*words, "--theirs")
+    assert "Grace changed client_visible, description meanwhile." in kept.stderr
+    assert "You both changed description: theirs stays, and the rest of yours" in kept.stderr
     after = ada.get(flag)
     assert (after["description"], after["tags"], after["client_visible"]) == ("Of Grace", [], True)
-    ada.run(*words, "--mine")
+    nothing = ada.run("flags", "set", flag, "description=Of Ada", "--if-match", tag, "--theirs")
+    assert nothing.stderr.endswith("You both changed description: theirs stays.\n")
+    assert nothing.stdout == f"{flag} stays as they left it; nothing was written.\n"
+    assert "yours took the place of theirs" in ada.run(*words, "--mine").stderr
     assert ada.get(flag)["description"] == "Of Ada"
 
 
@@ -413,7 +418,7 @@ def test_each_thing_that_can_be_wrong_is_said_with_the_next_step(
         (("flags", "get", "nothing"), {}, 1, "no flag 'nothing'", "flags list"),
         (("flags", "set", flag, "--patch", "{"), {}, 2, "line 1, column 2", "Correct"),
         (("flags", "set", flag, "enabled=true"), {}, 2, "in each environment", "--environment"),
-        (("flags", "set", flag, 'tags="ui"'), {}, 1, "/tags", ""),
+        (("flags", "set", flag, 'tags="ui"'), {}, 1, "\n  tags: ", "Correct it"),
         (("flags", "create", flag), {}, 3, "already", "Take another key"),
         (("flags", "list", "--key-file", "missing"), {}, 2, "cannot be read", "holds an API key"),
     ]
@@ -422,6 +427,26 @@ def test_each_thing_that_can_be_wrong_is_said_with_the_next_step(
         assert said.startswith("error: "), words
         assert says in said, words
         assert next_step in said.partition("\nNext: ")[2], words
+
+
+def test_a_refusal_says_which_command_helps(ada: Person, flag: str) -> None:
+    def refused(*words: str) -> str:
+        return ada.run("flags", *words, status=1).stderr
+
+    ada.run("flags", "set", flag, "-e", "production", "enabled=true")
+    ada.run("flags", "set", flag, "-e", "production", 'fallthrough={"variant": "on"}')
+    in_use = refused("set", flag, "--patch", '{"variants": {"on": null}}')
+    assert "is served in the environment production" in in_use
+    assert f"'flagbit flags set {flag} -e production'" in in_use
+    assert f"'flagbit flags set {flag} archived=true'" in refused("delete", flag)
+    wrong = refused("set", flag, "variants.on=1")
+    assert "variants.on: this is an integer; write true or false, for a flag of type" in wrong
+    ada.run("flags", "set", flag, "archived=true")
+    archived = refused("toggle", flag, "-e", "production")
+    assert f"'flagbit flags set {flag} archived=false'" in archived
+    for said in (in_use, wrong, archived):
+        assert "errors" not in said
+        assert "PATCH" not in said
 
 
 def test_a_key_comes_from_a_file_too(ada: Person) -> None:

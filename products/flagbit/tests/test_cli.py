@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -74,6 +75,11 @@ def test_the_manual_names_each_exit_status_and_each_command() -> None:
         assert f"## flagbit flags {name}\n" in text
 
 
+def test_the_version_is_said() -> None:
+    done = run("--version")
+    assert (done.exit_code, done.stdout) == (0, f"flagbit {version('flagbit')}\n")
+
+
 def test_no_option_takes_a_key() -> None:
     """A secret among the arguments is seen by everybody on the machine."""
     names = [
@@ -109,8 +115,8 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str, tmp_
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["flags", "set", "k"], "in one way"),
-        (["flags", "set", "k", "a=1", "--patch", "{}"], "in one way"),
+        (["flags", "set", "k"], "There is nothing to change"),
+        (["flags", "set", "k", "a=1", "--patch", "{}"], "FIELD=VALUE and --patch are given"),
         (["flags", "set", "k", "--patch", "[]"], "no JSON object"),
         (["flags", "set", "k", "--patch", "{"], "line 1, column 2"),
         (["flags", "set", "k", "--file", "-"], "not JSON"),

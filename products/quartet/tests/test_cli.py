@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_each_product_is_there(reference: str) -> None:
     product = find_product(reference)
     assert isinstance(product, Product)
     assert reference.startswith(product.name)
+
+
+def test_the_version_is_said() -> None:
+    said = CliRunner().invoke(main, ["--version"]).output
+    assert said == f"quartet {version('quartet')}\n"
 
 
 def test_serve_has_the_options_of_the_documentation() -> None:

@@ -55,6 +55,7 @@ def command_line(
     """The command `name`, which serves the products of those `package.module:NAME` references."""
 
     @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.version_option(package_name=name, message=f"{name} %(version)s")
     def group() -> None:
         pass
 

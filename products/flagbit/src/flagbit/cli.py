@@ -18,7 +18,8 @@ from chassis.cli import Group, command_line
 from flagbit.client import assignments, edit, report
 from flagbit.client.changes import Document, Keep
 from flagbit.client.failures import BadInput, Conflict, Disagreement, Failure
-from flagbit.client.http import Api, Place, Read
+from flagbit.client.http import Api, Read
+from flagbit.client.places import Place
 from flagbit.client.terminal import machine_readable, visible
 from flagbit.merge_patch import merge_patch
 
@@ -103,7 +104,7 @@ def edits(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def command(held: str | None, keep: str | None, **rest: Any) -> None:
         anew = held is None
-        manner = edit.Manner(held, anew, Keep(keep) if keep else None, _tell)
+        manner = edit.Manner(held, anew, Keep(keep) if keep else None)
         function(manner=manner, **rest)
 
     return command
@@ -190,10 +191,6 @@ def _paint(text: str, colour: str) -> str:
     return click.style(text, fg=colour)
 
 
-def _tell(found: Disagreement) -> None:
-    click.echo(report.meanwhile(found), err=True)
-
-
 def _columns() -> int | None:
     if not sys.stdout.isatty():
         return None
@@ -210,14 +207,19 @@ def _with_tag(read: Read) -> Document:
     return {**read.document, "etag": read.tag}
 
 
-def _done(place: Place, saved: edit.Saved, in_json: bool) -> None:
+def _done(place: Place, saved: edit.Saved, keep: Keep | None, in_json: bool) -> None:
+    over = saved.over
+    if over is not None:
+        click.echo(report.meanwhile(over, keep, written=saved.written), err=True)
     if saved.confirmed:
         click.echo("The answer was lost, but the change was saved.", err=True)
     if in_json:
         _json(_with_tag(saved.now))
         return
     if not saved.written:
-        click.echo(f"{place} is so already; nothing was written.")
+        theirs = over is not None and over.clashes
+        how = "stays as they left it" if theirs else "is so already"
+        click.echo(f"{place} {how}; nothing was written.")
         return
     click.echo(f"{place} is saved, as {visible(saved.now.tag)}")
     for line in report.changed(saved.made):
@@ -270,7 +272,7 @@ def list_flags(
 @speaks
 def get_flag(api: Api, key: str, environment: str | None, as_json: bool) -> None:
     """Show a flag, or what it does in one environment, with its tag."""
-    found = api.read(Place(key, environment).path)
+    found = api.read(Place(key, environment))
     if as_json:
         _json(_with_tag(found))
     else:
@@ -311,18 +313,23 @@ def set_flag(
     make, tag = _wanted(assigned, patch, file)
     if tag is not None and manner.held is None:
         manner = replace(manner, held=tag)
-    _done(place, edit.edit(api, place, make, manner), as_json)
+    _done(place, edit.edit(api, place, make, manner), manner.keep, as_json)
 
 
 def _wanted(
     assigned: tuple[str, ...], patch: str | None, file: Any
 ) -> tuple[Callable[[Document], Document], str | None]:
     """What makes the new state of the old one, and the tag that it rests on."""
-    if [bool(assigned), patch is not None, file is not None].count(True) != 1:
+    given = {"FIELD=VALUE": bool(assigned), "--patch": patch is not None, "--file": bool(file)}
+    ways = [name for name, there in given.items() if there]
+    if not ways:
         raise BadInput(
-            "What shall be changed is to be said in one way.",
-            "Give FIELD=VALUE, or --patch, or --file.",
+            "There is nothing to change.",
+            "Say what shall be changed: FIELD=VALUE as in description='Dark colours', --patch or "
+            "--file.",
         )
+    if len(ways) > 1:
+        raise BadInput(f"{' and '.join(ways)} are given together.", "Give one of them.")
     if patch is not None:
         change = assignments.read_object(patch, "The patch")
         return (lambda base: merge_patch(base, change)), None
@@ -354,7 +361,7 @@ def toggle_flag(
         return base | {"enabled": not base.get("enabled") if wanted is None else wanted}
 
     place = Place(key, environment)
-    _done(place, edit.edit(api, place, make, manner), as_json)
+    _done(place, edit.edit(api, place, make, manner), manner.keep, as_json)
 
 
 @flags.command("create")
@@ -407,7 +414,7 @@ def create_flag(
     place = Place(key)
     saved = edit.create(api, place, document)
     if as_json or saved.confirmed:
-        _done(place, saved, as_json)
+        _done(place, saved, None, as_json)
     else:
         click.echo(f"{place} is created, as {visible(saved.now.tag)}")
 
@@ -463,7 +470,7 @@ def flag_history(api: Api, key: str, environment: str | None, limit: int, as_jso
 
     found = list(islice(api.history(Place(key, environment), limit), limit))
     if not found:
-        api.read(Place(key, environment).path)  # says so where there is no such flag
+        api.read(Place(key, environment))  # says so where there is no such flag
     if as_json:
         _json({"items": found})
         return

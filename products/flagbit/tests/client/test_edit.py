@@ -9,21 +9,20 @@ import pytest
 
 from flagbit.client.changes import Clash, Keep
 from flagbit.client.edit import TRIES, Manner, create, delete, edit, longest_pause
-from flagbit.client.failures import BadInput, Conflict, Disagreement, Failure, OutcomeUnknown
-from flagbit.client.http import Place
+from flagbit.client.failures import BadInput, Conflict, Failure, OutcomeUnknown
+from flagbit.client.places import Place
 
 SIZE = Place("size")
 
 
 class Notes:
-    """What an edit said, and how long it waited."""
+    """How long an edit waited."""
 
     def __init__(self) -> None:
-        self.told: list[Disagreement] = []
         self.pauses: list[int] = []
 
     def manner(self, **more: Any) -> Manner:
-        return Manner(tell=self.told.append, pause=self.pauses.append, **more)
+        return Manner(pause=self.pauses.append, **more)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_an_edit_is_one_write_on_the_tag_that_was_read(origin: Any, notes: Notes
     assert saved.now.tag == origin.tag != tag
     assert [one.headers["if-match"] for one in origin.writes] == [tag]
     assert list(saved.made) == [("description",)]
-    assert not notes.told
+    assert saved.over is None
     assert not notes.pauses
 
 
@@ -70,10 +69,9 @@ def test_a_change_of_something_else_is_made_anew_and_both_survive(
     origin.before_writes = [lambda: origin.become(description="theirs")]
     saved = edit(origin.api(), SIZE, setting(tags=["mine"]), notes.manner())
     assert (origin.flag["description"], origin.flag["tags"]) == ("theirs", ["mine"])
-    assert [one.last for one in notes.told] == [
-        {"by": "Grace", "at": "2026-11-22T12:00:00.000Z", "action": "changed"}
-    ]
-    assert list(notes.told[0].theirs or {}) == [("description",)]
+    assert saved.over is not None
+    assert saved.over.last == {"by": "Grace", "at": "2026-11-22T12:00:00.000Z", "action": "changed"}
+    assert list(saved.over.theirs or {}) == [("description",)]
     assert list(saved.made) == [("tags",)]
 
 
@@ -96,6 +94,7 @@ def test_the_same_change_by_both_is_done_and_written_once(origin: Any, notes: No
     origin.before_writes = [lambda: origin.become(tags=["both"])]
     saved = edit(origin.api(), SIZE, setting(tags=["both"]), notes.manner())
     assert not saved.written
+    assert saved.over is not None
     assert origin.audit[0]["actor"] == "Grace"
 
 
@@ -133,9 +132,9 @@ def test_a_state_that_comes_back_is_the_state_that_was_read(origin: Any, notes: 
         return answer
 
     origin.before_writes = [there_and_back]
-    edit(origin.api(), SIZE, setting(tags=["mine"]), notes.manner())
+    saved = edit(origin.api(), SIZE, setting(tags=["mine"]), notes.manner())
     assert origin.flag["tags"] == ["mine"]
-    assert not notes.told
+    assert saved.over is None
 
 
 def test_tries_are_bounded_and_nothing_is_written_after_the_last(origin: Any, notes: Notes) -> None:

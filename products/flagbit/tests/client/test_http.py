@@ -9,7 +9,11 @@ import httpx
 import pytest
 
 from flagbit.client.failures import BadInput, Failure, NotFound
-from flagbit.client.http import Api, Place, address
+from flagbit.client.http import Api, address
+from flagbit.client.places import Place
+from flagbit.client.refusals import WORDS
+
+SIZE = Place("size", "production")
 
 
 def answering(status: int, content: Any = "", **headers: str) -> Api:
@@ -53,7 +57,7 @@ def problem(status: int, slug: str, **more: Any) -> Api:
 )
 def test_each_answer_that_is_not_right_has_its_words(api: Api, says: str, next_step: str) -> None:
     with pytest.raises(Failure) as caught:
-        api.read("/flags/size")
+        api.read(SIZE)
     assert says in caught.value.message
     assert next_step in (caught.value.next_step or "")
     assert caught.value.status == 1
@@ -61,8 +65,22 @@ def test_each_answer_that_is_not_right_has_its_words(api: Api, says: str, next_s
 
 def test_what_is_not_there_is_an_error_of_its_own() -> None:
     with pytest.raises(NotFound) as caught:
-        problem(404, "flag-not-found").read("/flags/size")
+        problem(404, "flag-not-found").read(SIZE)
     assert "flags list" in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize("slug", WORDS)
+def test_a_refusal_is_said_in_commands_with_the_names_of_this_one(slug: str) -> None:
+    """Who runs a command sends no requests, and has a key in mind where it says KEY."""
+    detail = "It is so. GET /api/v1/flags lists them. Correct what 'errors' names."
+    with pytest.raises(Failure) as caught:
+        problem(409, slug, detail=detail, environment="test").write(SIZE, {}, {})
+    said = f"{caught.value.message}\n{caught.value.next_step}"
+    assert not [word for word in ("GET", "PATCH", "errors", "KEY", "{", "None") if word in said]
+    if "{flag" in "".join(map(str, WORDS[slug])):
+        assert "size" in said
+    if "{environment" in "".join(map(str, WORDS[slug])):
+        assert "test" in said
 
 
 def test_each_fault_of_a_refused_document_has_its_line() -> None:
@@ -72,8 +90,8 @@ def test_each_fault_of_a_refused_document_has_its_line() -> None:
         errors=[{"pointer": "/tags", "detail": "Send a list."}, {"name": "q", "detail": "Short."}],
     )
     with pytest.raises(Failure) as caught:
-        api.write("/flags/size", {}, {})
-    assert caught.value.message.splitlines()[1:] == ["  /tags: Send a list.", "  q: Short."]
+        api.write(SIZE, {}, {})
+    assert caught.value.message.splitlines()[1:] == ["  tags: Send a list.", "  q: Short."]
 
 
 @pytest.mark.parametrize("content", [{}, {"items": None}, {"items": [1]}, {"items": {"a": 1}}])
@@ -101,8 +119,8 @@ def test_reads_go_past_caches_with_the_key_as_a_field() -> None:
         return httpx.Response(200, json={}, headers={"ETag": '"a"'})
 
     with Api("http://flagbit.test/x/", "secret", transport=httpx.MockTransport(reply)) as api:
-        api.read("/flags/size")
-    assert str(seen[0].url) == "http://flagbit.test/x/api/v1/flags/size"
+        api.read(SIZE)
+    assert str(seen[0].url) == "http://flagbit.test/x/api/v1/flags/size/environments/production"
     assert seen[0].headers["authorization"] == "Bearer secret"
     assert seen[0].headers["cache-control"] == "no-cache"
 

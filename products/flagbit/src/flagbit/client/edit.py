@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -23,7 +23,8 @@ from flagbit.client.failures import (
     NotFound,
     OutcomeUnknown,
 )
-from flagbit.client.http import Api, LostAnswer, Place, Read
+from flagbit.client.http import Api, LostAnswer, Read
+from flagbit.client.places import Place
 from flagbit.client.terminal import visible
 from ifmatch.core.errors import MalformedField
 from ifmatch.core.etag import ETag
@@ -34,7 +35,6 @@ SEARCHED = 2000
 """How many changes of the history are searched for the state that a held tag stood for."""
 
 Make = Callable[[Document], Document]
-Tell = Callable[[Disagreement], None]
 
 
 def longest_pause(attempt: int) -> float:
@@ -52,13 +52,14 @@ class Saved:
     """How an edit went: what is there now, and what my write changed.
 
     Nothing was `written` where it was so already. `confirmed` means that the answer was lost, and
-    reading again showed that the change is there.
+    reading again showed that the change is there. `over` is somebody else's change that came first.
     """
 
     now: Read
     made: Mapping[Path, Change] = field(default_factory=dict)
     written: bool = True
     confirmed: bool = False
+    over: Disagreement | None = None
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,13 @@ class Manner:
     """How to edit.
 
     `held` is the tag of an earlier read on which the edit rests. Where somebody else's change came
-    first and is not in the way, mine is made `anew` on top of it, and `tell` hears of it. `keep`
-    says whose value stays where both changed the same; with it, mine is always made anew.
+    first and is not in the way, mine is made `anew` on top of it. `keep` says whose value stays
+    where both changed the same; with it, mine is always made anew.
     """
 
     held: str | None = None
     anew: bool = True
     keep: Keep | None = None
-    tell: Tell = lambda _: None
     pause: Callable[[int], None] = full_jitter
 
 
@@ -82,7 +82,7 @@ def edit(api: Api, place: Place, make: Make, manner: Manner) -> Saved:
 
     Raises Conflict, OutcomeUnknown and other Failures; then nothing of mine is known to be there.
     """
-    now = api.read(place.path)
+    now = api.read(place)
     base = _base(api, place, now, manner)
     if base is None and manner.keep is Keep.MINE:
         base = now
@@ -92,17 +92,20 @@ def edit(api: Api, place: Place, make: Make, manner: Manner) -> Saved:
     last = None if base.tag == now.tag else last_change(api, place)
     for attempt in range(TRIES):
         rebased = rebase(base.document, wanted, now.document, manner.keep)
+        over = None
         if base.tag != now.tag:
-            _agree(place, Disagreement(base.tag, last, *_sides(rebased)), manner)
+            over = Disagreement(base.tag, last, *_sides(rebased))
+            if manner.keep is None and (over.clashes or not manner.anew):
+                raise _conflict(place, over)
         made = changes(now.document, rebased.document)
         if not made:
-            return Saved(now, written=False)
+            return Saved(now, written=False, over=over)
         try:
-            answer = api.write(place.path, rebased.document, {"If-Match": now.tag})
+            answer = api.write(place, rebased.document, {"If-Match": now.tag})
         except LostAnswer as lost:
-            return _look_again(api, place, lost, rebased.document, made)
+            return replace(_look_again(api, place, lost, rebased.document, made), over=over)
         if isinstance(answer, Read):
-            return Saved(answer, made)
+            return Saved(answer, made, over=over)
         last = answer.last
         manner.pause(attempt)
         now = _read_again(api, place)
@@ -113,7 +116,7 @@ def create(api: Api, place: Place, document: Document) -> Saved:
     """Make a resource where there is none; raises Conflict where there is one."""
     made = changes({}, document)
     try:
-        answer = api.write(place.path, document, {"If-None-Match": "*"})
+        answer = api.write(place, document, {"If-None-Match": "*"})
     except LostAnswer as lost:
         return _look_again(api, place, lost, document, made, defaults=True)
     if isinstance(answer, Read):
@@ -126,7 +129,7 @@ def create(api: Api, place: Place, document: Document) -> Saved:
 
 def delete(api: Api, place: Place, manner: Manner) -> bool:
     """Delete a resource as it was read; False where somebody else has just done so."""
-    now = api.read(place.path)
+    now = api.read(place)
     base = _base(api, place, now, manner) or Read({}, manner.held or "")
     last = None if base.tag == now.tag else last_change(api, place)
     for attempt in range(TRIES):
@@ -134,7 +137,7 @@ def delete(api: Api, place: Place, manner: Manner) -> bool:
             theirs = changes(base.document, now.document) if base.document else None
             raise _conflict(place, Disagreement(base.tag, last, {}, theirs))
         try:
-            answer = api.write(place.path, None, {"If-Match": now.tag})
+            answer = api.write(place, None, {"If-Match": now.tag})
         except LostAnswer as lost:
             return _look_for_it(api, place, lost)
         if isinstance(answer, Read):
@@ -142,7 +145,7 @@ def delete(api: Api, place: Place, manner: Manner) -> bool:
         last = answer.last
         manner.pause(attempt)
         try:
-            now = api.read(place.path)
+            now = api.read(place)
         except NotFound:
             return False
     raise _busy(place)
@@ -198,13 +201,6 @@ def _sides(rebased: Rebased) -> tuple[Any, Any, Any]:
 # -- when somebody else was quicker ------------------------------------------------------------
 
 
-def _agree(place: Place, found: Disagreement, manner: Manner) -> None:
-    """Go on where that loses nothing, or was asked for; raise Conflict otherwise."""
-    if manner.keep is None and (found.clashes or not manner.anew):
-        raise _conflict(place, found)
-    manner.tell(found)
-
-
 def _out_of_sight(api: Api, place: Place, now: Read, wanted: Document, manner: Manner) -> Conflict:
     mine = changes(now.document, wanted)
     return _conflict(
@@ -234,7 +230,7 @@ def _busy(place: Place) -> Conflict:
 
 def _read_again(api: Api, place: Place) -> Read:
     try:
-        return api.read(place.path)
+        return api.read(place)
     except NotFound:
         by = _by(_last_if_any(api, place))
         raise Conflict(
@@ -267,7 +263,7 @@ def _look_again(
     With `defaults` the server has filled in what `wanted` left out.
     """
     try:
-        now = api.read(place.path)
+        now = api.read(place)
     except Failure as failure:
         raise _unknown(place, lost, f"Reading it again: {failure.message}") from lost
     there = {**now.document, **wanted} if defaults else wanted
@@ -278,7 +274,7 @@ def _look_again(
 
 def _look_for_it(api: Api, place: Place, lost: LostAnswer) -> bool:
     try:
-        api.read(place.path)
+        api.read(place)
     except NotFound:
         return True
     except Failure as failure:

@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from flagbit.client.changes import Document
-from flagbit.client.failures import BadInput, Failure, NotFound
+from flagbit.client.failures import BadInput, Failure
+from flagbit.client.places import Place
+from flagbit.client.refusals import refused
 
 if TYPE_CHECKING:
     import httpx
 
 API = "/api/v1"
 PAGE = 500
-_KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _PROBLEM = "urn:ifmatch:problem:"
 
 
 class LostAnswer(Exception):
     """A write was sent, and no answer says whether it was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A flag, or what it does in one environment."""
-
-    flag: str
-    environment: str | None = None
-
-    @property
-    def kind(self) -> str:
-        return "flag" if self.environment is None else "state"
-
-    @property
-    def path(self) -> str:
-        path = f"/flags/{segment('flag', self.flag)}"
-        if self.environment is not None:
-            path += f"/environments/{segment('environment', self.environment)}"
-        return path
-
-    def __str__(self) -> str:
-        return self.flag if self.environment is None else f"{self.flag} in {self.environment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +38,6 @@ class Stale:
     """The refusal of a write: its tag is not the present one. Says who changed it last."""
 
     last: Mapping[str, Any] | None = None
-
-
-def segment(what: str, key: str) -> str:
-    """A key as a part of a path; raises BadInput for what no key can be."""
-    if not _KEY.fullmatch(key):
-        raise BadInput(
-            f"{key!r} cannot be the key of a{'n' * (what[0] in 'aeiou')} {what}.",
-            "Use 1 to 128 letters, digits, '.', '_' and '-'.",
-        )
-    return quote(key, safe="")
 
 
 def address(url: str) -> str:
@@ -115,9 +83,9 @@ class Api:
 
     # -- what is there -------------------------------------------------------------------------
 
-    def read(self, path: str) -> Read:
+    def read(self, place: Place) -> Read:
         """One resource, past all caches."""
-        answer = self._get(path)
+        answer = self._get(place.path, place=place)
         tag = answer.headers.get("etag")
         if tag is None or not tag.isascii():
             raise Failure(
@@ -153,7 +121,7 @@ class Api:
     # -- writing -------------------------------------------------------------------------------
 
     def write(
-        self, path: str, document: Document | None, condition: Mapping[str, str]
+        self, place: Place, document: Document | None, condition: Mapping[str, str]
     ) -> Read | Stale:
         """PUT the document, or DELETE where it is None; raises LostAnswer where nobody knows."""
         import httpx
@@ -165,7 +133,7 @@ class Api:
             content = json.dumps(document).encode()
             fields["Content-Type"] = "application/json"
         try:
-            answer = self._send(method, path, content=content, headers=fields)
+            answer = self._send(method, place.path, content=content, headers=fields)
         except httpx.RequestError as error:
             raise LostAnswer(f"the answer was lost ({_reason(error)})") from error
         if answer.status_code >= 500:
@@ -175,7 +143,7 @@ class Api:
         if answer.status_code == 404 and _slug(answer).endswith("-not-found"):
             return Stale()
         if not answer.is_success:
-            raise self._failure(answer)
+            raise self._failure(answer, place)
         if document is None:
             return Read({}, "")
         try:
@@ -185,7 +153,9 @@ class Api:
 
     # -- requests and answers ------------------------------------------------------------------
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
+    def _get(
+        self, path: str, query: Mapping[str, str] | None = None, place: Place | None = None
+    ) -> httpx.Response:
         import httpx
 
         try:
@@ -198,7 +168,7 @@ class Api:
                 "Try again, with a longer --timeout if it is slow.",
             ) from error
         if not answer.is_success:
-            raise self._failure(answer)
+            raise self._failure(answer, place)
         return answer
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -239,7 +209,7 @@ class Api:
         detail = _problem(answer).get("detail")
         return f"{answer.status_code} ({detail})" if detail else str(answer.status_code)
 
-    def _failure(self, answer: httpx.Response) -> Failure:
+    def _failure(self, answer: httpx.Response, place: Place | None) -> Failure:
         status, slug = answer.status_code, _slug(answer)
         if status == 401 and slug:
             return Failure(
@@ -251,21 +221,7 @@ class Api:
             return self._not_ours(f"it sends on to {answer.headers.get('location')}")
         if not slug or (status == 404 and slug == "not-found"):
             return self._not_ours(f"it answers {status}")
-        problem = _problem(answer)
-        words = [str(problem.get("detail") or problem.get("title") or status)]
-        words += [f"  {one}" for one in _errors(problem)]
-        made = NotFound if status == 404 else Failure
-        return made("\n".join(words), NEXT.get(slug, NEXT.get(str(status))))
-
-
-NEXT = {
-    "403": "Use a key with the role 'write' or 'admin'. An administrator can make one.",
-    "flag-not-found": "'flagbit flags list' shows the flags.",
-    "state-not-found": "'flagbit flags list' and 'flagbit environments list' show what there is.",
-    "flag-archived": "'flagbit flags set KEY archived=false' takes it out of the archive.",
-    "flag-in-use": "'flagbit flags set KEY archived=true' archives it.",
-}
-"""What to do next in the command's own words, by kind of problem or by status."""
+        return refused(status, slug, _problem(answer), place)
 
 
 def _problem(answer: httpx.Response) -> Document:
@@ -281,13 +237,6 @@ def _problem(answer: httpx.Response) -> Document:
 
 def _slug(answer: httpx.Response) -> str:
     return str(_problem(answer).get("type", "")).removeprefix(_PROBLEM)
-
-
-def _errors(problem: Mapping[str, Any]) -> Iterator[str]:
-    errors = problem.get("errors")
-    for one in errors if isinstance(errors, list) else ():
-        if isinstance(one, dict):
-            yield f"{one.get('pointer') or one.get('name') or 'whole'}: {one.get('detail')}"
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from flagbit.client.changes import Change, Clash, Document, Path, changes
+from flagbit.client.changes import Change, Clash, Document, Keep, Path, changes
 from flagbit.client.failures import Disagreement
 from flagbit.client.terminal import shown, table, visible
 
@@ -103,9 +103,19 @@ def _clash(path: Path, one: Clash, paint: Paint) -> Iterator[str]:
         yield "    " + paint(f"{name:<7} {shown(value)}", colour)
 
 
-def meanwhile(found: Disagreement) -> str:
-    """Says upon whose change mine was made anew."""
-    last = found.last or {}
-    who = visible(str(last.get("by") or "somebody"))
-    names = ", ".join(field(path) for path in found.theirs or {}) or "something"
-    return f"{who} changed {names} meanwhile; your change was made anew on top of that."
+def meanwhile(found: Disagreement, keep: Keep | None, *, written: bool) -> str:
+    """Says whose change came first, and what became of mine."""
+    who = visible(str((found.last or {}).get("by") or "somebody"))
+    names = _fields(found.theirs or {}) or "something"
+    if not found.clashes:
+        if not written:
+            return f"{who} made the same change meanwhile."
+        return f"{who} changed {names} meanwhile; your change was made anew on top of that."
+    said = f"{who} changed {names} meanwhile. You both changed {_fields(found.clashes)}: "
+    if keep is Keep.MINE:
+        return said + "yours took the place of theirs."
+    return said + ("theirs stays, and the rest of yours is saved." if written else "theirs stays.")
+
+
+def _fields(paths: Iterable[Path]) -> str:
+    return ", ".join(field(path) for path in paths)

@@ -33,7 +33,7 @@ def normal_value(type_name: str, value: object) -> object:
 
 def _boolean(value: object, at: str) -> Iterator[Fault]:
     if type(value) is not bool:
-        yield wrong_type(at, value, "true or false, or change the flag's type")
+        yield wrong_type(at, value, "true or false, for a flag of type boolean")
 
 
 def _string(value: object, at: str) -> Iterator[Fault]:
@@ -44,21 +44,21 @@ def _integer(value: object, at: str) -> Iterator[Fault]:
     if type(value) is int:
         yield from integer_faults(value, at)
     else:
-        yield wrong_type(at, value, "a whole number without a point, or change the flag's type")
+        yield wrong_type(at, value, "a whole number without a point, for a flag of type integer")
 
 
 def _float(value: object, at: str) -> Iterator[Fault]:
     if type(value) is int or type(value) is float:
         yield from number_faults(value, at)
     else:
-        yield wrong_type(at, value, "a number, or change the flag's type")
+        yield wrong_type(at, value, "a number, for a flag of type float")
 
 
 def _object(value: object, at: str) -> Iterator[Fault]:
     if type(value) is dict:
         yield from _json_faults(value, at)
     else:
-        yield wrong_type(at, value, "an object, or change the flag's type")
+        yield wrong_type(at, value, "an object, for a flag of type object")
 
 
 TYPES: Mapping[str, Callable[[object, str], Iterator[Fault]]] = {
