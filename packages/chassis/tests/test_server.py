@@ -65,6 +65,25 @@ def test_nothing_secret_is_in_the_log(program: Start) -> None:
         assert cookie not in server.err
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_what_strangers_send_does_not_fill_the_log(program: Start, level: str) -> None:
+    """No advice to install WebSockets, which are not served; and no warning that says nothing."""
+    server = program("serve", *PORT, "--log-level", level)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    answer = httpx2.get(f"{server.url}/healthz", headers=upgrade)
+    assert answer.status_code == 200
+    address = server.url.removeprefix("http://").split(":")
+    for content in (b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"GET / HTTP/9.x\r\n\r\n"):
+        with socket.create_connection((address[0], int(address[1]))) as stranger:
+            stranger.sendall(content)
+            assert b" 400 " in stranger.recv(1000)
+    assert server.stop() == 0
+    assert "pip install" not in server.err
+    assert ("Invalid HTTP request" in server.err) == (level == "debug")
+    if level == "info":
+        assert server.err == ""
+
+
 def test_a_given_key_opens_and_is_not_shown(program: Start) -> None:
     server = program("serve", *PORT, QUARTET_ADMIN_KEY=ADMIN)
     assert server.get("/notebook/whoami", ADMIN).status_code == 200

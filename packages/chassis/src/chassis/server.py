@@ -203,3 +203,18 @@ def configure_logging(settings: Settings) -> None:
     quiet = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
     for name in ("uvicorn", "uvicorn.error", "asyncio", "alembic"):
         logging.getLogger(name).setLevel(quiet)
+    logging.getLogger("uvicorn.error").addFilter(_says_something)
+
+
+_NOISE = ("Unsupported upgrade request", "Invalid HTTP request received")
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Not of uvicorn's what any stranger can cause and nobody can mend: 400 is the answer to it.
+
+    Its advice to install WebSockets is wrong even for who debugs: they are not served here.
+    """
+    said = record.getMessage()
+    if said.startswith(_NOISE):
+        return logging.getLogger().isEnabledFor(logging.DEBUG)
+    return "WebSocket library" not in said
