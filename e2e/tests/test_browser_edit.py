@@ -502,6 +502,48 @@ def test_a_flag_that_somebody_deleted_can_be_made_again(
     ada.complaints = [one for one in ada.complaints if "status of 404" not in one]
 
 
+@pytest.mark.parametrize("filtered", [False, True])
+def test_that_somebody_deleted_the_open_flag_is_said_within_a_poll(
+    people: Any, quartet: Server, flag: str, filtered: bool
+) -> None:
+    ada = people("Ada").opens(flag)
+    ada.label("Description").fill("Ada is still writing")
+    if filtered:  # then the list does not change when it is deleted
+        ada.page.get_by_role("searchbox").fill("no flag has this")
+        expect(ada.row(flag)).to_have_count(0)
+        ada.page.wait_for_timeout(5500)
+    expect(ada.page.get_by_text("deleted this flag")).to_have_count(0)
+    tag = quartet.client().get(f"{API}/flags/{flag}").headers["etag"]
+    gone = quartet.client().delete(f"{API}/flags/{flag}", headers={"If-Match": tag})
+    assert gone.status_code == 204
+    notice = ada.page.locator(".notice:visible")
+    expect(notice).to_contain_text("administrator deleted this flag at", timeout=7000)
+    expect(notice).to_contain_text("What you wrote is kept on this page.")
+    expect(ada.label("Description")).to_have_value("Ada is still writing")
+    ada.page.get_by_role("tab", name="In production").click()
+    expect(notice).to_contain_text("To create it again, go to the tab Flag.")
+    ada.page.get_by_role("tab", name="Flag", exact=True).click()
+    ada.page.get_by_role("button", name="Create it again").click()
+    expect(ada.page.locator("#status")).to_contain_text("Saved")
+    assert read(quartet, flag)["description"] == "Ada is still writing"
+    for tab in ("Flag", "In production"):
+        ada.page.get_by_role("tab", name=tab, exact=True).click()
+        expect(notice).to_have_count(0)
+
+
+def test_a_flag_that_is_made_again_elsewhere_is_shown(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada = people("Ada").opens(flag)
+    tag = quartet.client().get(f"{API}/flags/{flag}").headers["etag"]
+    quartet.client().delete(f"{API}/flags/{flag}", headers={"If-Match": tag})
+    notice = ada.page.locator(".notice:visible")
+    expect(notice).to_contain_text("Its last version is kept on this page.", timeout=7000)
+    quartet.new_flag(flag, description="Made again")
+    expect(ada.label("Description")).to_have_value("Made again", timeout=7000)
+    expect(notice).to_have_count(0)
+
+
 def test_a_flag_is_made_changed_archived_and_deleted(people: Any, quartet: Server) -> None:
     ada = people("Ada")
     page = ada.page
@@ -544,7 +586,9 @@ def test_rules_are_ordered_split_and_seen_as_json(people: Any, quartet: Server, 
     ada.label("on").last.fill("25")
     ada.label("off").last.fill("75")
     page.get_by_text("JSON", exact=True).locator("visible=true").click()
-    shown = json.loads(page.get_by_label("The same as JSON").locator("visible=true").input_value())
+    text = page.get_by_label("The same as JSON").locator("visible=true")
+    expect(text).not_to_have_value("")  # it is filled in when the browser says that it is open
+    shown = json.loads(text.input_value())
     assert [one["conditions"][0]["attribute"] for one in shown["rules"]] == ["second", "first"]
     shown["rules"].pop()
     page.get_by_label("The same as JSON").locator("visible=true").fill(json.dumps(shown))
@@ -646,6 +690,40 @@ def test_nothing_is_wider_than_the_window(
             grace.page.get_by_role("button", name="Add a rule").click()
             grace.label("Everybody else gets").select_option(label="A split by weight…")
         assert grace.overflowing() == []
+
+
+def test_on_a_phone_nothing_covers_what_is_to_be_chosen_or_pressed(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    phone = {"width": 360, "height": 720}
+    ada, grace = people("Ada"), people("Grace", viewport=phone)
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill(
+            f"The new checkout, as {person.owner} would like to see it"
+        )
+    ada.saved()
+    grace.saves()
+    expect(grace.conflict).to_be_visible()
+    for name in ("Keep yours", "Keep Ada’s"):
+        choice = grace.field_in_conflict("description").get_by_label(name)
+        expect(choice).to_be_in_viewport()  # without scrolling
+        assert choice.evaluate(ON_TOP), name
+    grace.field_in_conflict("description").get_by_label("Keep Ada’s").check()
+    grace.chooses("save")
+    toast = grace.page.locator("#status p")
+    expect(toast).to_be_visible()
+    box = toast.bounding_box()
+    for name in (".top", ".tabs", ".save-bar:visible", ".danger-zone"):
+        other = grace.page.locator(name).bounding_box()
+        apart = box["y"] + box["height"] <= other["y"] or other["y"] + other["height"] <= box["y"]
+        assert apart, (name, box, other)
+
+
+ON_TOP = """node => {
+  const { x, y, width, height } = node.getBoundingClientRect();
+  return document.elementFromPoint(x + width / 2, y + height / 2) === node;
+}"""
 
 
 def test_links_stay_below_the_prefix_of_a_proxy(

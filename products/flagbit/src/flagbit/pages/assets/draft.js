@@ -55,6 +55,7 @@ export class Draft {
     this.base = content(body);
     this.etag = etag;
     this.revision = body.revision;
+    this.isGone = false;
     this.newer.replaceChildren();
     this.version.textContent = `Revision ${body.revision}, tag ${etag}`;
   }
@@ -189,6 +190,31 @@ export class Draft {
     this.newer.replaceChildren(h("div", { class: "notice other" }, h("p", {}, text), h("div", { class: "row" }, button(this.dirty ? "Show both" : "Show it", look))));
   }
 
+  // Somebody deleted the flag while this is open. The form is left alone.
+  vanished({ by, at }) {
+    if (!this.fields || this.isGone) return;
+    this.isGone = true;
+    const kept = this.dirty ? "What you wrote is kept on this page." : "Its last version is kept on this page.";
+    const again = this.kind === "flag" ? [button("Create it again as I have it", () => this.again())] : [];
+    const where = again.length || !this.app.canEdit ? "" : " To create it again, go to the tab Flag.";
+    this.newer.replaceChildren(h("div", { class: "notice bad" }, h("p", {}, seen(by), " deleted this flag at ", when(at), ". ", kept, where),
+      this.app.canEdit && again.length ? h("div", { class: "row" }, again) : null));
+  }
+
+  // It is there again: what was not edited here is shown as it is now.
+  async returned() {
+    if (!this.isGone) return;
+    this.isGone = false;
+    this.newer.replaceChildren();
+    this.tell();
+    if (!this.dirty) await this.load();
+  }
+
+  again() {
+    const { value, problems } = this.fields.read();
+    return problems.length ? this.point(problems) : this.recreate(value);
+  }
+
   async lastChange() {
     const answer = await this.app.api.get(`audit?${new URLSearchParams({ flag: this.key, limit: "50" })}`);
     const found = answer.body?.items.find((entry) => entry.kind === this.kind && (this.kind === "flag" || entry.environment === this.environment));
@@ -231,12 +257,15 @@ export class Draft {
 
   gone(problem, mine) {
     const again = this.kind === "flag" && mine ? [button("Create it again as I have it", () => this.recreate(mine))] : [];
+    this.isGone = true;
+    this.newer.replaceChildren();
     this.tell("bad", `Somebody deleted ${this.key}. ${again.length ? "What you wrote is kept on this page." : problem.detail}`, again);
   }
 
   async recreate(mine) {
     const answer = await this.app.api.send("POST", "flags", { content: { key: this.key, ...mine } });
     if (!answer.ok) return this.refuse(answer);
+    this.leave();
     this.tell();
     this.saved(answer, mine);
   }

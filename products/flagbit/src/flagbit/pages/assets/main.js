@@ -18,7 +18,7 @@ class App {
     this.drafts = new Map();
     this.items = [];
     this.list = new List(this, at("flags"));
-    this.poll = new Poll(this.api, { onbody: (body) => this.took(body), oncost: (cost) => this.costs(cost) });
+    this.poll = new Poll(this.api, { onbody: (body) => this.took(body), oncost: (cost) => { this.costs(cost); this.look(cost); } });
   }
 
   start() {
@@ -88,6 +88,11 @@ class App {
     this.ondirty();
     const item = body.items.find((one) => one.key === this.opened);
     if (item) this.panel?.seen(item);
+  }
+
+  // An open flag that the list does not show is asked for by itself.
+  look({ paused, problem }) {
+    if (!paused && !problem && !this.items.some((one) => one.key === this.opened)) this.panel?.look();
   }
 
   costs({ polls, unchanged, saved, status, bytes, paused, problem }) {

@@ -49,7 +49,10 @@ export class Panel {
   // After a save of the flag its states may have other variants to choose from.
   saved(draft) {
     this.describe();
-    if (draft === this.flag) this.state?.fields?.setVariants(Object.keys(this.flag.base.variants));
+    if (draft === this.flag) {
+      this.state?.fields?.setVariants(Object.keys(this.flag.base.variants));
+      this.state?.returned();
+    }
     if (this.selected === "history") this.history.load();
   }
 
@@ -62,8 +65,27 @@ export class Panel {
   }
 
   seen(item) {
+    for (const draft of this.both()) draft.returned();
     this.flag.isNewer(item.revision);
     if (item.state && item.state.environment === this.environment) this.state?.isNewer(item.state.revision);
+  }
+
+  // The list does not show this flag: it is filtered out, or gone. The audit trail knows, for 304.
+  async look() {
+    const query = new URLSearchParams({ flag: this.key, limit: "20" });
+    const answer = await this.app.api.get(`audit?${query}`, this.looked);
+    if (!answer.ok) return;
+    this.looked = answer.etag;
+    const last = answer.body.items.find((entry) => entry.kind === "flag");
+    for (const draft of this.both()) {
+      if (last?.action === "deleted") draft.vanished({ by: last.actor, at: last.at });
+      else draft.returned();
+    }
+    if (this.selected === "history") this.history.load();
+  }
+
+  both() {
+    return this.state ? [this.flag, this.state] : [this.flag];
   }
 
   // -- tabs --------------------------------------------------------------------------------------
