@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from chassis import keys as module
 from chassis.database import Database
@@ -309,6 +309,42 @@ def test_when_the_last_administrator_was_revoked_the_next_start_makes_one(keys: 
     with pytest.raises(LookupError):
         keys.an_admin()
     assert keys.ensure_admin() is not None
+
+
+@pytest.mark.parametrize("place", [("flagbit",), (None, "shop"), (None, None, "production")])
+def test_an_administrator_of_a_part_is_not_enough(keys: Keys, place: tuple[str | None, ...]) -> None:
+    keys.create("Ada", Role.ADMIN, *place)
+    assert keys.ensure_admin() is not None
+    admin = keys.an_admin()
+    assert (admin.product, admin.project, admin.environment) == (None, None, None)
+
+
+@pytest.mark.race
+def test_of_two_administrators_who_revoke_each_other_one_stays(open_database: Open) -> None:
+    class TooMany(Exception):
+        pass
+
+    both = [Keys(open_database(), SECRET) for _ in range(2)]
+    for number in range(10):
+        ids = [one.create(f"Admin {number}", Role.ADMIN)[0].id for one in both]
+        begin = threading.Barrier(2)
+
+        def revoke(keys: Keys, key_id: str, begin: threading.Barrier = begin) -> bool:
+            def keep_one(connection: Connection) -> None:
+                if keys.is_last_admin(connection, key_id):
+                    raise TooMany
+
+            begin.wait()
+            try:
+                keys.revoke(key_id, first=keep_one)
+            except TooMany:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            done = sorted(pool.map(revoke, both, ids))
+        assert done == [False, True]
+        both[0].revoke(both[0].an_admin().id)
 
 
 def test_a_given_key_takes_the_place_of_the_one_before(keys: Keys) -> None:

@@ -34,6 +34,9 @@ __all__ = ["KeyRecord", "Keys", "Principal", "Role", "UnfitKey"]
 ENVIRONMENT_ADMIN = "admin"
 """The id of the key that QUARTET_ADMIN_KEY sets."""
 
+Look = Callable[[Connection], None]
+"""Looks around in a transaction that is under way; raises to undo it."""
+
 _ALPHABET = string.ascii_letters + string.digits
 _SHAPE = re.compile(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}")
 _PREFIX_LENGTH = 12
@@ -152,6 +155,10 @@ class Keys:
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
+    def is_last_admin(self, connection: Connection, key_id: str) -> bool:
+        """Whether nobody could manage everything any more without that key."""
+        return [row.id for row in connection.execute(_living_admins())] == [key_id]
+
     # -- changing -----------------------------------------------------------------------------
 
     def create(
@@ -196,13 +203,21 @@ class Keys:
         }
         return _shown(ROWS.create(connection, (f"key_{_random(10)}",), values)), token
 
-    def revoke(self, key_id: str, guard: Guard = UNCONDITIONAL) -> KeyRecord:
-        """Refuse the key from now on. Raises Conflict or Missing."""
+    def revoke(
+        self, key_id: str, guard: Guard = UNCONDITIONAL, *, first: Look | None = None
+    ) -> KeyRecord:
+        """Refuse the key from now on. Raises Conflict or Missing.
+
+        While `first` looks, and until the commit, nobody else changes a key.
+        """
 
         def change(row: Mapping[str, Any]) -> dict[str, Any]:
             return {"revoked": row["revoked"] or int(self._now())}
 
         with self._database.writing() as connection:
+            if first is not None:
+                _one_at_a_time(connection)
+                first(connection)
             done = ROWS.patch(connection, (key_id,), change, guard)
         self._cache.clear()
         return _shown(done)
@@ -334,11 +349,14 @@ def _check_owner(owner: str) -> None:
 
 
 def _living_admins() -> Any:
+    """Those that may do everything; the oldest first."""
     return (
         select(api_key)
         .where(
             api_key.c.role == Role.ADMIN.value,
             api_key.c.product.is_(None),
+            api_key.c.project.is_(None),
+            api_key.c.environment.is_(None),
             api_key.c.revoked.is_(None),
         )
         .order_by(api_key.c.created, api_key.c.id)

@@ -1,4 +1,9 @@
-"""/keys: the API keys that are valid in FlagBit. Only an admin key sees and changes them."""
+"""/keys: the API keys that are valid in FlagBit. Only an admin key sees and changes them.
+
+A key that is bound to a product, a project or an environment reaches those that are bound at least
+as narrowly. Of others it is told that there are none: whoever could revoke a wider key could lock
+out the people who made this one.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from chassis.keys import KeyRecord, Keys, UnfitKey
 from chassis.keys import represent as key_document
 from chassis.problems import Problem
-from chassis.rights import Role
+from chassis.rights import Principal, Role
 from flagbit.api.resources import Resources, principal_of, project_of, written
 from flagbit.models import KeyDocument, KeyList, NewKey, NewKeyDocument
 from ifmatch import (
@@ -38,12 +44,8 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         return Representation(key, canonical(document(key)), _tag(key.etag, strong=strong))
 
     def visible(request: Request) -> list[KeyRecord]:
-        bound = principal_of(request).project
-        return [
-            key
-            for key in keys.list(product=PRODUCT)
-            if bound is None or key.project in (None, bound)
-        ]
+        who = principal_of(request)
+        return [key for key in keys.list(product=PRODUCT) if who.covers(key.principal)]
 
     def listed(request: Request) -> Representation[list[KeyRecord]]:
         found = visible(request)
@@ -71,6 +73,7 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         enforce(guard, Validators(listed(request).etag))
         project = project_of(request)
         _check_environment(resources, project, new)
+        _refuse_wider(principal_of(request), project, new)
         try:
             key, token = keys.create(new.owner, Role(new.role), PRODUCT, project, new.environment)
         except UnfitKey as error:
@@ -103,8 +106,18 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
                 "This is the key of this request; revoking it could lock everybody out. "
                 "Revoke it with another admin key.",
             )
+
+        def keep_an_admin(connection: Connection) -> None:
+            if keys.is_last_admin(connection, id):
+                raise Problem(
+                    409,
+                    "last-admin",
+                    "This is the last key that may do everything. Nothing was changed. Make "
+                    "another one first: quartet keys create --role admin.",
+                )
+
         try:
-            revoked = keys.revoke(id, _Shown(guard, strong))
+            revoked = keys.revoke(id, _Shown(guard, strong), first=keep_an_admin)
         except Conflict as conflict:
             shown = None if conflict.current is None else _tag(conflict.current, strong=strong)
             raise Conflict(shown, conflict.verdict) from conflict
@@ -144,6 +157,18 @@ def _unfit_owner(detail: str) -> Problem:
         f"{detail} Nothing was changed. Send a name that people can read.",
         errors=[{"pointer": "/owner", "detail": detail}],
     )
+
+
+def _refuse_wider(who: Principal, project: str, new: NewKey) -> None:
+    """An admin for one environment makes keys for that one."""
+    wanted = Principal("", new.owner, Role(new.role), PRODUCT, project, new.environment)
+    if not who.covers(wanted):
+        raise Problem(
+            403,
+            "key-too-wide",
+            f"Your key is for the environment {who.environment}, and the new one would be valid "
+            "elsewhere, too. Make a server or client key of that one, or ask an administrator.",
+        )
 
 
 def _check_environment(resources: Resources, project: str, new: NewKey) -> None:
