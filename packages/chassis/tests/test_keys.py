@@ -120,6 +120,32 @@ def test_a_key_that_evaluates_needs_its_environment(keys: Keys, role: Role) -> N
         keys.create("Ada", role)
 
 
+def test_what_looks_around_first_can_keep_a_key_from_being_made(keys: Keys) -> None:
+    def refuse(connection: Connection) -> None:
+        assert list(keys.list_on(connection)) == keys.list()
+        raise LookupError
+
+    keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.create("Ben", Role.READ, first=refuse)
+    assert [key.owner for key in keys.list()] == ["Ada"]
+
+
+@pytest.mark.race
+def test_those_who_look_first_make_keys_one_after_the_other(open_database: Open) -> None:
+    """No two of them see the same keys."""
+    several = [Keys(open_database(), SECRET) for _ in range(4)]
+    seen: list[int] = []
+
+    def make(keys: Keys) -> None:
+        for _ in range(5):
+            keys.create("Ada", Role.READ, first=lambda on: seen.append(len(keys.list_on(on))))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, several))
+    assert seen == list(range(20))
+
+
 # -- revoking -------------------------------------------------------------------------------------
 
 
@@ -312,7 +338,9 @@ def test_when_the_last_administrator_was_revoked_the_next_start_makes_one(keys: 
 
 
 @pytest.mark.parametrize("place", [("flagbit",), (None, "shop"), (None, None, "production")])
-def test_an_administrator_of_a_part_is_not_enough(keys: Keys, place: tuple[str | None, ...]) -> None:
+def test_an_administrator_of_a_part_is_not_enough(
+    keys: Keys, place: tuple[str | None, ...]
+) -> None:
     keys.create("Ada", Role.ADMIN, *place)
     assert keys.ensure_admin() is not None
     admin = keys.an_admin()

@@ -13,7 +13,7 @@ import string
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,11 +149,15 @@ class Keys:
 
     def list(self, *, product: str | None = None) -> list[KeyRecord]:
         """All keys, or those that are valid in a product, oldest first."""
+        with self._database.reading() as connection:
+            return [*self.list_on(connection, product=product)]
+
+    def list_on(self, connection: Connection, *, product: str | None = None) -> Sequence[KeyRecord]:
+        """The same in a transaction that is under way."""
         query = select(api_key).order_by(api_key.c.created, api_key.c.id)
         if product is not None:
             query = query.where(or_(api_key.c.product == product, api_key.c.product.is_(None)))
-        with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(query).mappings()]
+        return [_record(row) for row in connection.execute(query).mappings()]
 
     def is_last_admin(self, connection: Connection, key_id: str) -> bool:
         """Whether nobody could manage everything any more without that key."""
@@ -168,9 +172,15 @@ class Keys:
         product: str | None = None,
         project: str | None = None,
         environment: str | None = None,
+        *,
+        first: Look | None = None,
     ) -> tuple[KeyRecord, str]:
-        """A new key and its token, which nobody can show again. Raises UnfitKey."""
+        """A new key and its token, which nobody can show again. Raises UnfitKey.
+
+        While `first` looks, and until the commit, nobody else changes a key.
+        """
         with self._database.writing() as connection:
+            _look(connection, first)
             return self._create(connection, owner, role, product, project, environment)
 
     def _create(
@@ -215,9 +225,7 @@ class Keys:
             return {"revoked": row["revoked"] or int(self._now())}
 
         with self._database.writing() as connection:
-            if first is not None:
-                _one_at_a_time(connection)
-                first(connection)
+            _look(connection, first)
             done = ROWS.patch(connection, (key_id,), change, guard)
         self._cache.clear()
         return _shown(done)
@@ -361,6 +369,13 @@ def _living_admins() -> Any:
         )
         .order_by(api_key.c.created, api_key.c.id)
     )
+
+
+def _look(connection: Connection, first: Look | None) -> None:
+    """Without anything to look at, writers need not wait for each other."""
+    if first is not None:
+        _one_at_a_time(connection)
+        first(connection)
 
 
 def _one_at_a_time(connection: Connection) -> None:

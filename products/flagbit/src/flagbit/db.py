@@ -145,10 +145,15 @@ class FlagDatabase:
     def environments(self, project: str, page: Page) -> Representation[list[Row]]:
         """One page of the environments of a project, with the tag of that page."""
         with self.database.reading() as connection:
-            query = select(tables.environment).where(tables.environment.c.project == project)
-            rows, more = _page(connection, query, tables.environment.c.key, page)
-            items = [documents.environment(row) for row in rows]
-            return self._listing(items, more)
+            return self.environments_on(connection, project, page)
+
+    def environments_on(
+        self, connection: Connection, project: str, page: Page
+    ) -> Representation[list[Row]]:
+        """The same in a transaction that is under way."""
+        query = select(tables.environment).where(tables.environment.c.project == project)
+        rows, more = _page(connection, query, tables.environment.c.key, page)
+        return self._listing([documents.environment(row) for row in rows], more)
 
     def projects(self, page: Page, only: str | None) -> Representation[list[Row]]:
         """One page of the projects; `only` one of them where the key is bound to it."""

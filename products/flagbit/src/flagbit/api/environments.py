@@ -29,8 +29,8 @@ from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
 from flagbit.rules import new_state, normal_state
-from ifmatch import CREATE_ONLY, Conflict, Representation, Validators
-from ifmatch.core.guard import Guard, enforce
+from ifmatch import CREATE_ONLY, Conflict, ETag, Representation
+from ifmatch.core.guard import Guard
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 PAGE_PARAMETERS = [
@@ -74,9 +74,8 @@ def router(resources: Resources) -> APIRouter:
         if not KEY.fullmatch(new.key):
             raise malformed_key("key", new.key)
 
-        def judge(_connection: Connection) -> None:
-            if guard.conditions.if_match is not None:
-                enforce(guard, Validators(db.environments(project_of(request), Page()).etag))
+        def tag(connection: Connection) -> ETag:
+            return db.environments_on(connection, project_of(request), Page()).etag
 
         try:
             made, _ = db.write(
@@ -86,7 +85,7 @@ def router(resources: Resources) -> APIRouter:
                 lambda _connection, _row: {"name": new.name},
                 CREATE_ONLY,
                 insert={"name": new.name},
-                first=judge,
+                first=resources.judging(guard, tag),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":

@@ -19,11 +19,12 @@ from flagbit.api.resources import (
     refuse_other_key,
     written,
 )
+from flagbit.db import FlagQuery
 from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
 from flagbit.rules import check_flag, check_state, new_state, normal_flag, normal_state
-from ifmatch import CREATE_ONLY, Conflict
+from ifmatch import CREATE_ONLY, Conflict, ETag
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 LIST_PARAMETERS = [
@@ -57,6 +58,10 @@ def router(resources: Resources) -> APIRouter:
     def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
         """A new flag; it is off in every environment. 409 where the key is taken."""
         values = values_of(new.model_dump(), new.key)
+
+        def listed(connection: Connection) -> ETag:
+            return db.flags_tag_on(connection, project_of(request), FlagQuery())
+
         try:
             made, _ = db.write(
                 principal_of(request),
@@ -65,7 +70,7 @@ def router(resources: Resources) -> APIRouter:
                 lambda _connection, _row: values,
                 CREATE_ONLY,
                 insert=values,
-                first=resources.judge_flags(request, guard),
+                first=resources.judging(guard, listed),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":

@@ -29,7 +29,7 @@ from ifmatch import (
     canonical,
     composed_tag,
 )
-from ifmatch.core.guard import Guard, enforce
+from ifmatch.core.guard import Guard
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 PRODUCT = "flagbit"
@@ -43,12 +43,13 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     def represent(key: KeyRecord) -> Representation[KeyRecord]:
         return Representation(key, canonical(document(key)), _tag(key.etag, strong=strong))
 
-    def visible(request: Request) -> list[KeyRecord]:
+    def visible(request: Request, on: Connection | None = None) -> list[KeyRecord]:
         who = principal_of(request)
-        return [key for key in keys.list(product=PRODUCT) if who.covers(key.principal)]
+        known = keys.list(product=PRODUCT) if on is None else keys.list_on(on, product=PRODUCT)
+        return [key for key in known if who.covers(key.principal)]
 
-    def listed(request: Request) -> Representation[list[KeyRecord]]:
-        found = visible(request)
+    def listed(request: Request, on: Connection | None = None) -> Representation[list[KeyRecord]]:
+        found = visible(request, on)
         body = canonical({"items": [document(key) for key in found], "next": None})
         etag = bytes_tag(body) if strong else composed_tag("keys", [key.etag for key in found])
         return Representation(found, body, etag)
@@ -70,12 +71,13 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
     def create_key(request: Request, new: NewKey, guard: Guarded) -> Response:
         """A new key. Its `token` is in this answer and nowhere else."""
-        enforce(guard, Validators(listed(request).etag))
         project = project_of(request)
         _check_environment(resources, project, new)
         _refuse_wider(principal_of(request), project, new)
+        judge = resources.judging(guard, lambda connection: listed(request, connection).etag)
+        place = (PRODUCT, project, new.environment)
         try:
-            key, token = keys.create(new.owner, Role(new.role), PRODUCT, project, new.environment)
+            key, token = keys.create(new.owner, Role(new.role), *place, first=judge)
         except UnfitKey as error:
             raise _unfit_owner(str(error)) from error
         body = canonical(document(key) | {"token": token})

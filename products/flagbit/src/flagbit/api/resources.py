@@ -16,12 +16,21 @@ from starlette.responses import Response
 from chassis.authentication import Authenticator, require
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
-from flagbit.db import DEFAULT_PROJECT, LONGEST_PAGE, PAGE, FlagDatabase, FlagQuery, Key, Kind, Page
+from flagbit.db import (
+    DEFAULT_PROJECT,
+    LONGEST_PAGE,
+    PAGE,
+    Before,
+    FlagDatabase,
+    FlagQuery,
+    Key,
+    Kind,
+    Page,
+)
 from flagbit.merge_patch import MEDIA_TYPE, merge_patch
 from flagbit.rules import Fault
 from ifmatch import ETag, Representation, Validators
-from ifmatch.core.fieldlist import TagList
-from ifmatch.core.guard import Condition, Guard, enforce
+from ifmatch.core.guard import Condition, enforce
 from ifmatch.server.fastapi import Conditional, TaggedResponse
 
 KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
@@ -161,19 +170,20 @@ class Resources:
 
     # -- conditions on a collection ----------------------------------------------------------
 
-    def judge_flags(self, request: Request, guard: Guard) -> Callable[[Connection], None]:
-        """Judges the condition of a POST on the list of flags once more, in its transaction."""
+    @staticmethod
+    def judging(guard: Condition, tag: Callable[[Connection], ETag]) -> Before | None:
+        """Judges a POST to a list once more, in the transaction that adds to it.
+
+        `tag` is that of the list. Only If-Match is judged, and only where it was sent: a list is
+        always there, so that the early refusal is all that If-None-Match can say of it.
+        """
+        if guard.conditions.if_match is None:
+            return None
 
         def judge(connection: Connection) -> None:
-            if _is_conditional(guard):
-                tag = self.db.flags_tag_on(connection, project_of(request), FlagQuery())
-                enforce(guard, Validators(tag))
+            enforce(guard, Validators(tag(connection)))
 
         return judge
-
-
-def _is_conditional(guard: Guard) -> bool:
-    return isinstance(guard, Condition) and isinstance(guard.conditions.if_match, TagList)
 
 
 # -- answers -----------------------------------------------------------------------------------
