@@ -24,7 +24,6 @@ from flagbit.api.resources import (
     refuse_other_key,
     written,
 )
-from flagbit.db import Page
 from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
@@ -70,12 +69,15 @@ def router(resources: Resources) -> APIRouter:
     @routes.post("/environments", response_model=EnvironmentDocument, status_code=201)
     @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
     def create_environment(request: Request, new: NewEnvironment, guard: Guarded) -> Response:
-        """A new environment, in which every flag is off. 409 where the key is taken."""
+        """A new environment, in which every flag is off. 409 where the key is taken.
+
+        If-Match takes the tag of the list, in the view that the query of this address selects.
+        """
         if not KEY.fullmatch(new.key):
             raise malformed_key("key", new.key)
 
         def tag(connection: Connection) -> ETag:
-            return db.environments_on(connection, project_of(request), Page()).etag
+            return db.environments_on(connection, project_of(request), page_of(request)).etag
 
         try:
             made, _ = db.write(

@@ -19,7 +19,6 @@ from flagbit.api.resources import (
     refuse_other_key,
     written,
 )
-from flagbit.db import FlagQuery
 from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
@@ -56,11 +55,14 @@ def router(resources: Resources) -> APIRouter:
         lambda request: db.flags_tag(project_of(request), flag_query(request)), required=False
     )
     def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
-        """A new flag; it is off in every environment. 409 where the key is taken."""
+        """A new flag; it is off in every environment. 409 where the key is taken.
+
+        If-Match takes the tag of the list, in the view that the query of this address selects.
+        """
         values = values_of(new.model_dump(), new.key)
 
         def listed(connection: Connection) -> ETag:
-            return db.flags_tag_on(connection, project_of(request), FlagQuery())
+            return db.flags_tag_on(connection, project_of(request), flag_query(request))
 
         try:
             made, _ = db.write(

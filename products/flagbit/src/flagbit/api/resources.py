@@ -174,8 +174,9 @@ class Resources:
     def judging(guard: Condition, tag: Callable[[Connection], ETag]) -> Before | None:
         """Judges a POST to a list once more, in the transaction that adds to it.
 
-        `tag` is that of the list. Only If-Match is judged, and only where it was sent: a list is
-        always there, so that the early refusal is all that If-None-Match can say of it.
+        `tag` is that of the list, in the view that was judged early. Only If-Match is judged, and
+        only where it was sent: a list is always there, so that the early refusal is all that
+        If-None-Match can say of it.
         """
         if guard.conditions.if_match is None:
             return None
