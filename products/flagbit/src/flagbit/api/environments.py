@@ -14,6 +14,7 @@ from flagbit import documents
 from flagbit.api.flags import state_content
 from flagbit.api.resources import (
     KEY,
+    PATCH_CONTENT,
     Resources,
     malformed_key,
     page_of,
@@ -122,8 +123,12 @@ def router(resources: Resources) -> APIRouter:
         refuse_other_key(new.key, environment)
         return edit(request, environment, guard, lambda _: {"name": new.name}, {"name": new.name})
 
-    @routes.patch("/environments/{environment}", response_model=EnvironmentDocument)
-    @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
+    @routes.patch(
+        "/environments/{environment}",
+        response_model=EnvironmentDocument,
+        openapi_extra=PATCH_CONTENT,
+    )
+    @resources.patches_row(db.environment, "environment", role=Role.ADMIN)
     def patch_environment(
         request: Request,
         environment: str,

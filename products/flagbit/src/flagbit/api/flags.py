@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from chassis.problems import Problem
 from flagbit import documents
 from flagbit.api.resources import (
+    PATCH_CONTENT,
     Resources,
     flag_query,
     patched,
@@ -119,8 +120,8 @@ def router(resources: Resources) -> APIRouter:
         )
         return written(made, resources.location("flags", key), created=created)
 
-    @routes.patch("/flags/{key}", response_model=FlagDocument)
-    @resources.writes_row(db.flag, "key")
+    @routes.patch("/flags/{key}", response_model=FlagDocument, openapi_extra=PATCH_CONTENT)
+    @resources.patches_row(db.flag, "key")
     def patch_flag(
         request: Request,
         key: str,

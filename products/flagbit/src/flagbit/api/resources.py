@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +35,12 @@ from ifmatch.server.fastapi import Conditional, TaggedResponse
 
 KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 JSON = "application/json"
+PATCH_TYPES = (JSON, MEDIA_TYPE)
+"""A merge patch (RFC 7396), under its own name or as plain JSON."""
+
+PATCH_CONTENT = {"requestBody": {"content": {JSON: {"schema": {"type": "object"}}}}}
+"""What the description of a PATCH has besides the merge patch that its parameter declares."""
+
 READ_ONLY = frozenset({"created", "updated", "revision"})
 
 TagSource = Callable[[Request], ETag | None]
@@ -125,11 +131,17 @@ class Resources:
         return self.writes(
             lambda request: self.tag(request, kind, names, creates=creates),
             role=role,
-            accepts=(JSON, MEDIA_TYPE),
             explain=explain,
             represent=lambda request: self.db.read(kind, self.key(request, names)),
             location=lambda request: self.place(kind, self.key(request, names)),
         )
+
+    def patches_row(self, kind: Kind, *names: str, role: Role = Role.WRITE) -> Conditional:
+        """A route that changes members of that row.
+
+        No other takes a patch: PUT would reset what the patch leaves out.
+        """
+        return replace(self.writes_row(kind, *names, role=role), accepts=PATCH_TYPES)
 
     def _required(self, request: Request) -> bool:
         return self.db.requires_conditions(project_of(request))
