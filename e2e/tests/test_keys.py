@@ -36,6 +36,25 @@ def test_nobody_whom_the_administrator_lets_in_can_lock_the_administrator_out(
         assert server.client().get(f"{API}/keys").status_code == 200
 
 
+def test_the_audit_says_who_made_and_revoked_a_key_and_never_the_key(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        admin = made(server, "admin")
+        reader = made(server, "read", admin["token"])
+        polled = server.client().get(f"{API}/audit").headers["etag"]
+        server.client(admin["token"]).post(f"{API}/keys/{reader['id']}/revoke")
+        answer = server.client().get(f"{API}/audit", headers={"If-None-Match": polled})
+        revoked, created = answer.json()["items"][:2]
+        for entry, action in ((created, "created"), (revoked, "revoked")):
+            assert (entry["kind"], entry["action"]) == ("key", action)
+            assert (entry["actor"], entry["key_id"]) == ("The admin", admin["id"])
+            assert entry["after"]["id"] == reader["id"]
+        for token in (admin["token"], reader["token"]):
+            assert token.rpartition("_")[2] not in answer.text
+        writer = server.client(made(server, "write")["token"])
+        kinds = {one["kind"] for one in writer.get(f"{API}/audit").json()["items"]}
+        assert "key" not in kinds
+
+
 def test_a_guest_who_is_an_admin_makes_and_revokes_keys_of_the_project(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         guest = made(server, "admin")["token"]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from chassis import keys as module
 from chassis.database import Database
-from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, Keys, Role, UnfitKey
+from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, KeyRecord, Keys, Role, UnfitKey
 from ifmatch import Conflict, Missing, unchanged
 
 SECRET = b"s" * 32
@@ -129,6 +129,31 @@ def test_what_looks_around_first_can_keep_a_key_from_being_made(keys: Keys) -> N
     with pytest.raises(LookupError):
         keys.create("Ben", Role.READ, first=refuse)
     assert [key.owner for key in keys.list()] == ["Ada"]
+
+
+def test_who_is_told_of_a_change_can_undo_it(keys: Keys) -> None:
+    told: list[str] = []
+
+    def refuse(key: KeyRecord) -> None:
+        told.append(key.owner)
+        raise LookupError
+
+    record, token = keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.create("Ben", Role.READ, then=refuse)
+    with pytest.raises(LookupError):
+        keys.revoke(record.id, then=refuse)
+    assert keys.list() == [record]
+    assert keys.authenticate(token) is not None
+    assert told == ["Ben", "Ada"]
+
+
+def test_of_a_key_that_is_revoked_already_nobody_is_told(keys: Keys) -> None:
+    told: list[KeyRecord] = []
+    record, _ = keys.create("Ada", Role.READ, then=told.append)
+    revoked = keys.revoke(record.id, then=told.append)
+    keys.revoke(record.id, then=told.append)
+    assert told == [record, revoked]
 
 
 @pytest.mark.race

@@ -29,13 +29,16 @@ from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.sqlalchemy import GuardedTable
 
-__all__ = ["KeyRecord", "Keys", "Principal", "Role", "UnfitKey"]
+__all__ = ["KeyRecord", "Keys", "Look", "Principal", "Role", "Told", "UnfitKey"]
 
 ENVIRONMENT_ADMIN = "admin"
 """The id of the key that QUARTET_ADMIN_KEY sets."""
 
 Look = Callable[[Connection], None]
 """Looks around in a transaction that is under way; raises to undo it."""
+
+Told = Callable[["KeyRecord"], None]
+"""Hears of a change before it is committed; raises to undo it."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _SHAPE = re.compile(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}")
@@ -174,14 +177,19 @@ class Keys:
         environment: str | None = None,
         *,
         first: Look | None = None,
+        then: Told | None = None,
     ) -> tuple[KeyRecord, str]:
         """A new key and its token, which nobody can show again. Raises UnfitKey.
 
-        While `first` looks, and until the commit, nobody else changes a key.
+        While `first` looks, and until the commit, nobody else changes a key. Whatever `then` is
+        told of may still fail to be committed; nothing is committed that it was not told of.
         """
         with self._database.writing() as connection:
             _look(connection, first)
-            return self._create(connection, owner, role, product, project, environment)
+            made, token = self._create(connection, owner, role, product, project, environment)
+            if then is not None:
+                then(made)
+            return made, token
 
     def _create(
         self,
@@ -214,11 +222,16 @@ class Keys:
         return _shown(ROWS.create(connection, (f"key_{_random(10)}",), values)), token
 
     def revoke(
-        self, key_id: str, guard: Guard = UNCONDITIONAL, *, first: Look | None = None
+        self,
+        key_id: str,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        first: Look | None = None,
+        then: Told | None = None,
     ) -> KeyRecord:
         """Refuse the key from now on. Raises Conflict or Missing.
 
-        While `first` looks, and until the commit, nobody else changes a key.
+        `first` and `then` as in `create`; `then` is not told of one that was revoked before.
         """
 
         def change(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,6 +240,8 @@ class Keys:
         with self._database.writing() as connection:
             _look(connection, first)
             done = ROWS.patch(connection, (key_id,), change, guard)
+            if then is not None and done.changed:
+                then(_shown(done))
         self._cache.clear()
         return _shown(done)
 

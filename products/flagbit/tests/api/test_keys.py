@@ -7,16 +7,19 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from chassis.application import Application
 from chassis.installation import Installation
 from chassis.keys import ENVIRONMENT_ADMIN, Keys, Role
 from chassis.settings import Settings
+from flagbit.db import FlagDatabase
 from flagbit.product import PRODUCT
 
 ROOT = "r" * 40
-PATH = "/flagbit/api/v1/keys"
+API = "/flagbit/api/v1"
+PATH = f"{API}/keys"
 PRODUCTION = ("flagbit", "default", "production")
 
 
@@ -30,6 +33,12 @@ class Place:
     def ask(self, key: str, method: str, path: str = "", **options: Any) -> httpx2.Response:
         headers = {"X-API-Key": key} | options.pop("headers", {})
         return self._client.request(method, PATH + path, headers=headers, **options)
+
+    def trail(self, key: str) -> list[dict[str, Any]]:
+        """What the audit tells a key of keys, the newest first."""
+        answer = self._client.get(f"{API}/audit", headers={"X-API-Key": key})
+        assert answer.status_code == 200
+        return [one for one in answer.json()["items"] if one["kind"] == "key"]
 
     def admin(self, *place: str | None) -> tuple[str, str]:
         """The id and the token of an admin key that is bound to a place."""
@@ -137,3 +146,71 @@ def test_the_key_of_an_admin_who_may_do_everything_is_not_revoked_when_it_is_the
     assert answer.json()["type"] == "urn:ifmatch:problem:last-admin"
     monkeypatch.undo()
     assert place.keys.authenticate(ROOT) is not None
+
+
+# -- what is written down -------------------------------------------------------------------------
+
+
+def test_a_key_that_is_made_and_one_that_is_revoked_are_in_the_audit(place: Place) -> None:
+    """By whom and when, and what may be shown of the key: never its secret."""
+    own, token = place.admin("flagbit", "default")
+    made = place.ask(token, "POST", json={"owner": "Bob", "role": "server"} | ENVIRONMENT).json()
+    shown = {name: value for name, value in made.items() if name != "token"}
+    revoked = place.ask(token, "POST", f"/{made['id']}/revoke")
+    again = place.ask(token, "POST", f"/{made['id']}/revoke")  # changes nothing
+    assert (revoked.status_code, again.content) == (200, revoked.content)
+    second, first = place.trail(token)[:2]
+    assert (first["action"], first["before"], first["after"]) == ("created", None, shown)
+    assert (second["action"], second["before"], second["after"]) == (
+        "revoked",
+        shown,
+        revoked.json(),
+    )
+    assert second["etag"] == revoked.headers["etag"]
+    for entry in (first, second):
+        assert (entry["actor"], entry["key_id"]) == ("an admin", own)
+        assert (entry["flag"], entry["environment"]) == (None, "production")
+        assert made["token"].rpartition("_")[2] not in str(entry)
+    assert place.trail(ROOT)[:2] == [second, first]
+
+
+def test_only_an_admin_reads_of_keys_in_the_audit(place: Place) -> None:
+    for role in (Role.READ, Role.WRITE):
+        made = place.ask(ROOT, "POST", json={"owner": "Bob", "role": role.value}).json()
+        assert place.trail(made["token"]) == []
+
+
+def test_of_a_key_that_is_for_all_projects_the_audit_of_one_says_nothing(place: Place) -> None:
+    key, _ = place.admin()
+    _, bound = place.admin("flagbit", "default")
+    assert place.ask(ROOT, "POST", f"/{key}/revoke").status_code == 200
+    assert place.trail(ROOT)[0]["after"]["id"] == key
+    assert key not in str(place.trail(bound))
+
+
+def test_what_was_refused_is_not_in_the_audit(place: Place) -> None:
+    before = place.trail(ROOT)
+    old = {"If-Match": 'W/"old"'}
+    key, token = place.admin("flagbit", "default")
+    new = {"owner": "Bob", "role": "read"}
+    answers = [
+        place.ask(ROOT, "POST", json=new, headers=old),
+        place.ask(ROOT, "POST", f"/{key}/revoke", headers=old),
+        place.ask(ROOT, "POST", json=new | ENVIRONMENT),
+        place.ask(token, "POST", f"/{key}/revoke"),
+    ]
+    assert [one.status_code for one in answers] == [412, 412, 422, 409]
+    assert place.trail(ROOT) == before
+
+
+def test_a_key_of_which_nothing_can_be_written_down_is_not_made(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("disk full"))
+
+    before = place.seen(ROOT)
+    monkeypatch.setattr(FlagDatabase, "record_key", full)
+    answer = place.ask(ROOT, "POST", json={"owner": "Bob", "role": "read"})
+    assert answer.status_code == 503
+    assert place.seen(ROOT) == before

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from chassis.keys import KeyRecord, Keys, UnfitKey
+from chassis.keys import KeyRecord, Keys, Look, Told, UnfitKey
 from chassis.keys import represent as key_document
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
@@ -75,9 +75,10 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         _check_environment(resources, project, new)
         _refuse_wider(principal_of(request), project, new)
         judge = resources.judging(guard, lambda connection: listed(request, connection).etag)
+        record = _recording(resources, principal_of(request))
         place = (PRODUCT, project, new.environment)
         try:
-            key, token = keys.create(new.owner, Role(new.role), *place, first=judge)
+            key, token = keys.create(new.owner, Role(new.role), *place, first=judge, then=record)
         except UnfitKey as error:
             raise _unfit_owner(str(error)) from error
         body = canonical(document(key) | {"token": token})
@@ -108,21 +109,12 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
                 "This is the key of this request; revoking it could lock everybody out. "
                 "Revoke it with another admin key.",
             )
-
-        def keep_an_admin(connection: Connection) -> None:
-            if keys.is_last_admin(connection, id):
-                raise Problem(
-                    409,
-                    "last-admin",
-                    "This is the last key that may do everything. Nothing was changed. Make "
-                    "another one first: quartet keys create --role admin.",
-                )
-
+        keep, record = _keeping_an_admin(keys, id), _recording(resources, principal_of(request))
         try:
-            revoked = keys.revoke(id, _Shown(guard, strong), first=keep_an_admin)
+            revoked = keys.revoke(id, _Shown(guard, strong), first=keep, then=record)
         except Conflict as conflict:
-            shown = None if conflict.current is None else _tag(conflict.current, strong=strong)
-            raise Conflict(shown, conflict.verdict) from conflict
+            current = None if conflict.current is None else _tag(conflict.current, strong=strong)
+            raise Conflict(current, conflict.verdict) from conflict
         return written(represent(revoked), resources.location("keys", id))
 
     return routes
@@ -159,6 +151,33 @@ def _unfit_owner(detail: str) -> Problem:
         f"{detail} Nothing was changed. Send a name that people can read.",
         errors=[{"pointer": "/owner", "detail": detail}],
     )
+
+
+def _recording(resources: Resources, who: Principal) -> Told:
+    """Writes down in the audit that a key was made or revoked, and by whom."""
+
+    def record(key: KeyRecord) -> None:
+        after = document(key)
+        before = None if key.revoked is None else after | {"revoked": None}
+        etag = _tag(key.etag, strong=resources.db.strong)
+        resources.db.record_key(who, before, after, etag)
+
+    return record
+
+
+def _keeping_an_admin(keys: Keys, key_id: str) -> Look:
+    """Raises 409 where nobody could manage everything any more without that key."""
+
+    def keep(connection: Connection) -> None:
+        if keys.is_last_admin(connection, key_id):
+            raise Problem(
+                409,
+                "last-admin",
+                "This is the last key that may do everything. Nothing was changed. Make "
+                "another one first: quartet keys create --role admin.",
+            )
+
+    return keep
 
 
 def _refuse_wider(who: Principal, project: str, new: NewKey) -> None:
