@@ -21,7 +21,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -311,11 +311,18 @@ def check(summary: Summary, *, fix: bool = False) -> None:
 # -- the other commands -----------------------------------------------------------------------
 
 
+def served(words: list[str], variables: Mapping[str, str]) -> list[str]:
+    """The arguments of `quartet serve`: the data is in var/, unless somebody says otherwise."""
+    said = any(word.partition("=")[0] == "--data" for word in words)
+    if said or variables.get("QUARTET_DATA"):
+        return words
+    return ["--data", os.path.relpath(ROOT / "var"), *words]
+
+
 def command_run(words: list[str]) -> int:
     """Set up what is needed to run, then become `quartet serve`."""
     python = environment("run", "run")
-    if not any(word.partition("=")[0] == "--data" for word in words):
-        words = ["--data", os.path.relpath(ROOT / "var"), *words]
+    words = served(words, os.environ)
     program = str(tool("quartet", python))
     sys.stdout.flush()
     if os.name == "posix":

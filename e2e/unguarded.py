@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import chassis.database as chassis  # noqa: TID251 (what the docstring says, here and below)
+from flagbit.api.resources import Resources  # noqa: TID251
 from ifmatch.core.guard import UNCONDITIONAL  # noqa: TID251
 from ifmatch.store import sqlalchemy as store  # noqa: TID251
 from quartet.cli import main  # noqa: TID251
@@ -38,7 +39,7 @@ writing = store.writing
 
 
 def without_guard() -> None:
-    """Every condition holds where the store judges it."""
+    """Every condition holds where the store judges it, and that on a list is not judged again."""
 
     def write(
         rows: store.GuardedTable,
@@ -57,6 +58,7 @@ def without_guard() -> None:
 
     store.GuardedTable.write = write  # type: ignore[assignment,method-assign]
     store.GuardedTable.delete = delete  # type: ignore[assignment,method-assign]
+    Resources.judging = lambda *_: None  # type: ignore[method-assign]
 
 
 def without_sameness() -> None:

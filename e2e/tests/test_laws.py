@@ -551,6 +551,37 @@ def test_an_edit_of_an_old_state_changes_nothing(world: World) -> None:
         assert world.everything(names) != before, f"{operation} changed nothing"
 
 
+@pytest.mark.timeout(300)
+def test_whoever_adds_to_a_list_may_have_seen_any_view_of_it(world: World) -> None:
+    """The view's own tag lets through; once that view has changed, its old one does not."""
+    client, known = world.client(), {one.template: one for one in world.known}
+    added = [one for one in edits(world.server) if one.method == "POST" and one.template in known]
+    assert {one.template for one in added} == {"/flags", "/environments", "/keys"}
+    for operation in added:
+        listing = known[operation.template]
+        pages = following(client, API + operation.template, 1)
+        for view in [*listing.views(world.names()), *pages]:
+            # The letters come first, so that the first page changes, and so do its tag and text.
+            fields, content = operation.edit()
+            new = content | ({"key": f"0a-{next(numbers)}"} if "key" in content else {})
+            new |= {"tags": ["red"]} if operation.template == "/flags" else {}
+            old, count = world.tag(view), _audited(world)
+            first = client.post(view, headers=fields | {"If-Match": old}, json=new)
+            assert first.status_code == 201, f"{view}: {first.text}"
+            current = world.tag(view)
+            if current != old:  # the archived flags, say, are the same as before
+                new |= {"key": f"0a-{next(numbers)}"} if "key" in content else {}
+                again = client.post(view, headers=fields | {"If-Match": old}, json=new)
+                assert again.status_code == 412, f"{view}: {again.text}"
+                assert again.headers["etag"] == current == world.tag(view)
+            assert _audited(world) == count + 1
+
+
+def _audited(world: World) -> int:
+    """The number of the newest entry of the audit."""
+    return int(world.get(f"{API}/audit?limit=1").json()["items"][0]["id"])
+
+
 # -- nobody learns from a tag ---------------------------------------------------------------------
 
 

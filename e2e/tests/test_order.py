@@ -231,9 +231,25 @@ def test_too_much_and_another_type_are_refused_unread(place: Place, route: str) 
         taken = answer.field("accept-patch" if method == "PATCH" else "accept")
         assert taken is not None
         assert JSON in taken
-        assert (MERGE_PATCH in taken) or method != "PATCH"
+        assert (MERGE_PATCH in taken) == (method == "PATCH")
         assert check(ask(port, method, path, fields, announced=5), 415)
     assert place.everything() == before
+
+
+@pytest.mark.parametrize("route", [one for one in WITH_CONTENT if not one.startswith("PATCH")])
+def test_a_patch_is_taken_by_patch_alone(place: Place, route: str) -> None:
+    """PUT would take what the patch leaves out for what is to be reset."""
+    method, path, _ = ROUTES[route]
+    fields, before = [*right(place, route), ("Content-Type", MERGE_PATCH)], place.everything()
+    answer = ask(place.server.port, method, path, fields, place.admin.get(path).content or b"{}")
+    assert JSON in check(answer, 415)["detail"]
+    assert place.everything() == before
+
+
+@pytest.mark.parametrize("kind", [JSON, MERGE_PATCH])
+def test_patch_takes_its_content_under_either_name(place: Place, kind: str) -> None:
+    fields = [*right(place, "PATCH state"), ("Content-Type", kind)]
+    assert ask(place.server.port, "PATCH", STATE_PATH, fields, b"{}").status == 200
 
 
 @pytest.mark.parametrize("route", WITH_CONTENT)

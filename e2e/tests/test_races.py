@@ -200,6 +200,81 @@ def test_without_seeing_that_nothing_changes_that_race_makes_several_changes(
     assert any("changes in the history" in violation for violation in figures.violations)
 
 
+# -- a list ---------------------------------------------------------------------------------------
+
+
+def additions(number: int) -> dict[str, Callable[[int], dict[str, Any]]]:
+    """What each writer adds to each list; keys that come first, so that it is on the first page."""
+    return {
+        "flags": lambda n: content("added") | {"key": f"0-{number}-{n}"},
+        "environments": lambda n: {"key": f"0-{number}-{n}", "name": "Added"},
+        "keys": lambda n: {"owner": f"Added {number}-{n}", "role": "read"},
+    }
+
+
+async def one_list(name: str, what: str, servers: Sequence[Server], count: int) -> Figures:
+    """Rounds of writers that each add something else to the list that they all have seen."""
+    figures, where = Figures(name), f"{API}/{what}"
+    async with crowd(servers, WRITERS) as clients:
+        for number in range(count):
+            added = additions(random.randrange(10**6))[what]
+            before = await clients[0].ask(Ask("GET", where))
+            field = {"If-Match": before.etag}
+            asks = [Ask("POST", where, added(n), field) for n in range(WRITERS)]
+            answers = await together(clients, asks, hold=0.1 if number % 2 == 0 else 0)
+            figures.count(answers)
+            won = [answer for answer in answers if answer.won]
+            figures.expect(len(won) == 1, f"{len(won)} winners: {told(answers)}")
+            figures.expect(
+                all(answer.status in (201, 412) for answer in answers), f"odd: {told(answers)}"
+            )
+            for client in clients[:2]:  # one of each server
+                now = await client.ask(Ask("GET", where))
+                figures.expect(now.etag != before.etag, "the list has its old tag")
+                tags = {answer.etag for answer in answers if answer.status == 412}
+                figures.expect(tags == {now.etag}, "a loser was told another tag")
+            for answer in won:
+                await _take_away(clients[0], answer)
+    return figures
+
+
+async def _take_away(client: Client, made: Answer) -> None:
+    """What was made goes, so that the list stays short; a key is revoked."""
+    place = made.fields["location"]
+    if "/keys/" in place:
+        gone = await client.ask(Ask("POST", f"{place}/revoke"))
+    else:
+        gone = await client.ask(Ask("DELETE", place, fields={"If-Match": made.etag}))
+    assert gone.won, gone
+
+
+LISTS = ("flags", "environments", "keys")
+
+
+@pytest.mark.parametrize("what", LISTS)
+@sized(3, 10)
+def test_of_32_writers_who_add_to_one_list_exactly_one_wins_and_the_others_are_told(
+    cells: Cells, report: Report, database: str, comparison: str, count: int, what: str
+) -> None:
+    servers = cells.get(database, comparison).servers
+    figures = asyncio.run(one_list(f"{database}-{comparison}-{what}", what, servers, count))
+    report(figures)
+    assert figures.violations == []
+    assert figures.winners == figures.rounds == count
+
+
+@pytest.mark.parametrize("what", LISTS)
+@pytest.mark.parametrize("database", DATABASES)
+def test_with_the_guard_taken_out_a_list_gets_several_additions(
+    cells: Cells, report: Report, database: str, what: str
+) -> None:
+    servers = cells.get(database, "state", NEITHER).servers
+    figures = asyncio.run(one_list(f"unguarded-{what}-{database}", what, servers, 2))
+    report(figures)
+    assert figures.winners > figures.rounds
+    assert any("winners" in violation for violation in figures.violations)
+
+
 # -- a counter ------------------------------------------------------------------------------------
 
 

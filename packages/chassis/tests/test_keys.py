@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from chassis import keys as module
 from chassis.database import Database
-from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, Keys, Role, UnfitKey
+from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, KeyRecord, Keys, Role, UnfitKey
 from ifmatch import Conflict, Missing, unchanged
 
 SECRET = b"s" * 32
@@ -118,6 +118,57 @@ def test_a_key_needs_an_owner_with_a_name(keys: Keys, owner: str) -> None:
 def test_a_key_that_evaluates_needs_its_environment(keys: Keys, role: Role) -> None:
     with pytest.raises(UnfitKey, match="one environment"):
         keys.create("Ada", role)
+
+
+def test_what_looks_around_first_can_keep_a_key_from_being_made(keys: Keys) -> None:
+    def refuse(connection: Connection) -> None:
+        assert list(keys.list_on(connection)) == keys.list()
+        raise LookupError
+
+    keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.create("Ben", Role.READ, first=refuse)
+    assert [key.owner for key in keys.list()] == ["Ada"]
+
+
+def test_who_is_told_of_a_change_can_undo_it(keys: Keys) -> None:
+    told: list[str] = []
+
+    def refuse(key: KeyRecord) -> None:
+        told.append(key.owner)
+        raise LookupError
+
+    record, token = keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.create("Ben", Role.READ, then=refuse)
+    with pytest.raises(LookupError):
+        keys.revoke(record.id, then=refuse)
+    assert keys.list() == [record]
+    assert keys.authenticate(token) is not None
+    assert told == ["Ben", "Ada"]
+
+
+def test_of_a_key_that_is_revoked_already_nobody_is_told(keys: Keys) -> None:
+    told: list[KeyRecord] = []
+    record, _ = keys.create("Ada", Role.READ, then=told.append)
+    revoked = keys.revoke(record.id, then=told.append)
+    keys.revoke(record.id, then=told.append)
+    assert told == [record, revoked]
+
+
+@pytest.mark.race
+def test_those_who_look_first_make_keys_one_after_the_other(open_database: Open) -> None:
+    """No two of them see the same keys."""
+    several = [Keys(open_database(), SECRET) for _ in range(4)]
+    seen: list[int] = []
+
+    def make(keys: Keys) -> None:
+        for _ in range(5):
+            keys.create("Ada", Role.READ, first=lambda on: seen.append(len(keys.list_on(on))))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, several))
+    assert seen == list(range(20))
 
 
 # -- revoking -------------------------------------------------------------------------------------
@@ -309,6 +360,44 @@ def test_when_the_last_administrator_was_revoked_the_next_start_makes_one(keys: 
     with pytest.raises(LookupError):
         keys.an_admin()
     assert keys.ensure_admin() is not None
+
+
+@pytest.mark.parametrize("place", [("flagbit",), (None, "shop"), (None, None, "production")])
+def test_an_administrator_of_a_part_is_not_enough(
+    keys: Keys, place: tuple[str | None, ...]
+) -> None:
+    keys.create("Ada", Role.ADMIN, *place)
+    assert keys.ensure_admin() is not None
+    admin = keys.an_admin()
+    assert (admin.product, admin.project, admin.environment) == (None, None, None)
+
+
+@pytest.mark.race
+def test_of_two_administrators_who_revoke_each_other_one_stays(open_database: Open) -> None:
+    class TooMany(Exception):
+        pass
+
+    both = [Keys(open_database(), SECRET) for _ in range(2)]
+    for number in range(10):
+        ids = [one.create(f"Admin {number}", Role.ADMIN)[0].id for one in both]
+        begin = threading.Barrier(2)
+
+        def revoke(keys: Keys, key_id: str, begin: threading.Barrier = begin) -> bool:
+            def keep_one(connection: Connection) -> None:
+                if keys.is_last_admin(connection, key_id):
+                    raise TooMany
+
+            begin.wait()
+            try:
+                keys.revoke(key_id, first=keep_one)
+            except TooMany:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            done = sorted(pool.map(revoke, both, ids))
+        assert done == [False, True]
+        both[0].revoke(both[0].an_admin().id)
 
 
 def test_a_given_key_takes_the_place_of_the_one_before(keys: Keys) -> None:

@@ -35,3 +35,28 @@ def test_a_key_is_valid_where_it_says_or_everywhere() -> None:
     assert not narrow.may_enter("flagbit", "blog")
     assert not narrow.may_enter("flagbit", "shop", "staging")
     assert Principal("key_2", "Ben", Role.ADMIN).may_enter("cronping", "any", "any")
+
+
+PLACES = [
+    (None, None, None),
+    ("flagbit", None, None),
+    ("flagbit", "shop", None),
+    ("flagbit", "shop", "production"),
+]
+
+
+def at(*place: str | None) -> Principal:
+    return Principal("key_1", "Ada", Role.ADMIN, *place)
+
+
+@pytest.mark.parametrize("own", range(len(PLACES)))
+@pytest.mark.parametrize("other", range(len(PLACES)))
+def test_a_key_covers_those_that_are_bound_as_narrowly_as_itself(own: int, other: int) -> None:
+    assert at(*PLACES[own]).covers(at(*PLACES[other])) is (own <= other)
+
+
+def test_a_key_covers_none_of_another_place() -> None:
+    assert not at("flagbit").covers(at("cronping"))
+    assert not at("flagbit", "shop").covers(at("flagbit", "blog"))
+    assert not at("flagbit", "shop", "staging").covers(at("flagbit", "shop", "production"))
+    assert not at("flagbit", "shop").covers(at("cronping", "shop"))

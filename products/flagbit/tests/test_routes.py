@@ -14,6 +14,7 @@ from chassis.settings import Settings
 from flagbit import app
 from flagbit.app import api
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
+from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.product import PRODUCT
 from ifmatch.server.fastapi import ConditionalRoute
 
@@ -62,6 +63,18 @@ def test_every_route_declares_who_may_and_which_tag_guards_it(application: FastA
         or route.declared is None
         or (route.declared.tag is None and route.methods != {"GET"})
     ] == []
+
+
+def test_the_description_names_the_content_types_that_are_taken(application: FastAPI) -> None:
+    """All of them and no others, which the 415 of each route follows, too."""
+    document = application.openapi()["paths"]
+    for route in own_routes(application):
+        for method in route.methods or ():
+            described = document[route.path][method.lower()].get("requestBody")
+            if described is not None and isinstance(route, ConditionalRoute):
+                assert route.declared is not None
+                assert set(described["content"]) == set(route.declared.accepts), route.path
+                assert (MEDIA_TYPE in route.declared.accepts) == (method == "PATCH"), route.path
 
 
 def test_every_refusal_that_a_route_describes_is_in_problem_details(application: FastAPI) -> None:

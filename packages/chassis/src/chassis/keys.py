@@ -13,7 +13,7 @@ import string
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,16 @@ from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.sqlalchemy import GuardedTable
 
-__all__ = ["KeyRecord", "Keys", "Principal", "Role", "UnfitKey"]
+__all__ = ["KeyRecord", "Keys", "Look", "Principal", "Role", "Told", "UnfitKey"]
 
 ENVIRONMENT_ADMIN = "admin"
 """The id of the key that QUARTET_ADMIN_KEY sets."""
+
+Look = Callable[[Connection], None]
+"""Looks around in a transaction that is under way; raises to undo it."""
+
+Told = Callable[["KeyRecord"], None]
+"""Hears of a change before it is committed; raises to undo it."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _SHAPE = re.compile(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}")
@@ -146,11 +152,19 @@ class Keys:
 
     def list(self, *, product: str | None = None) -> list[KeyRecord]:
         """All keys, or those that are valid in a product, oldest first."""
+        with self._database.reading() as connection:
+            return [*self.list_on(connection, product=product)]
+
+    def list_on(self, connection: Connection, *, product: str | None = None) -> Sequence[KeyRecord]:
+        """The same in a transaction that is under way."""
         query = select(api_key).order_by(api_key.c.created, api_key.c.id)
         if product is not None:
             query = query.where(or_(api_key.c.product == product, api_key.c.product.is_(None)))
-        with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(query).mappings()]
+        return [_record(row) for row in connection.execute(query).mappings()]
+
+    def is_last_admin(self, connection: Connection, key_id: str) -> bool:
+        """Whether nobody could manage everything any more without that key."""
+        return [row.id for row in connection.execute(_living_admins())] == [key_id]
 
     # -- changing -----------------------------------------------------------------------------
 
@@ -161,10 +175,21 @@ class Keys:
         product: str | None = None,
         project: str | None = None,
         environment: str | None = None,
+        *,
+        first: Look | None = None,
+        then: Told | None = None,
     ) -> tuple[KeyRecord, str]:
-        """A new key and its token, which nobody can show again. Raises UnfitKey."""
+        """A new key and its token, which nobody can show again. Raises UnfitKey.
+
+        While `first` looks, and until the commit, nobody else changes a key. Whatever `then` is
+        told of may still fail to be committed; nothing is committed that it was not told of.
+        """
         with self._database.writing() as connection:
-            return self._create(connection, owner, role, product, project, environment)
+            _look(connection, first)
+            made, token = self._create(connection, owner, role, product, project, environment)
+            if then is not None:
+                then(made)
+            return made, token
 
     def _create(
         self,
@@ -196,14 +221,27 @@ class Keys:
         }
         return _shown(ROWS.create(connection, (f"key_{_random(10)}",), values)), token
 
-    def revoke(self, key_id: str, guard: Guard = UNCONDITIONAL) -> KeyRecord:
-        """Refuse the key from now on. Raises Conflict or Missing."""
+    def revoke(
+        self,
+        key_id: str,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        first: Look | None = None,
+        then: Told | None = None,
+    ) -> KeyRecord:
+        """Refuse the key from now on. Raises Conflict or Missing.
+
+        `first` and `then` as in `create`; `then` is not told of one that was revoked before.
+        """
 
         def change(row: Mapping[str, Any]) -> dict[str, Any]:
             return {"revoked": row["revoked"] or int(self._now())}
 
         with self._database.writing() as connection:
+            _look(connection, first)
             done = ROWS.patch(connection, (key_id,), change, guard)
+            if then is not None and done.changed:
+                then(_shown(done))
         self._cache.clear()
         return _shown(done)
 
@@ -334,15 +372,25 @@ def _check_owner(owner: str) -> None:
 
 
 def _living_admins() -> Any:
+    """Those that may do everything; the oldest first."""
     return (
         select(api_key)
         .where(
             api_key.c.role == Role.ADMIN.value,
             api_key.c.product.is_(None),
+            api_key.c.project.is_(None),
+            api_key.c.environment.is_(None),
             api_key.c.revoked.is_(None),
         )
         .order_by(api_key.c.created, api_key.c.id)
     )
+
+
+def _look(connection: Connection, first: Look | None) -> None:
+    """Without anything to look at, writers need not wait for each other."""
+    if first is not None:
+        _one_at_a_time(connection)
+        first(connection)
 
 
 def _one_at_a_time(connection: Connection) -> None:

@@ -51,3 +51,12 @@ class Principal:
         """Whether the key is valid there. An unnamed project or environment is not looked at."""
         asked = ((self.product, product), (self.project, project), (self.environment, environment))
         return all(own is None or there is None or own == there for own, there in asked)
+
+    def covers(self, other: Principal) -> bool:
+        """Whether the other key is bound at least as narrowly: valid only where this one is."""
+        pairs = (
+            (self.product, other.product),
+            (self.project, other.project),
+            (self.environment, other.environment),
+        )
+        return all(own is None or own == theirs for own, theirs in pairs)

@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
@@ -21,11 +22,14 @@ from flagbit.api import audit, environments, flags, keys, projects, states
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.evaluations import Evaluations
+from ifmatch import Representation, bytes_tag, canonical
+from ifmatch.server.fastapi import PUBLIC, Conditional, ConditionalRoute, TaggedResponse
 
 ENVIRONMENTS = {"development": "Development", "production": "Production"}
 """What a new installation starts with."""
 
 API_VERSION = "0.1.0"
+OPENAPI = "/openapi.json"
 
 KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -59,6 +63,7 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
             "Every resource has an ETag. Poll with If-None-Match; edit with If-Match: the tag "
             "that you read. A change that somebody else made meanwhile is never overwritten."
         ),
+        openapi_url=OPENAPI,
         docs_url=None,
         redoc_url=None,
         servers=[{"url": f"{context.prefix}/api/v1"}],
@@ -71,7 +76,26 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
 
 
 class _Described(FastAPI):
-    """An API whose description says how a key is sent."""
+    """An API whose description says how a key is sent, and has a tag.
+
+    FastAPI's own route would write the document anew for each request, and know no 304.
+    """
+
+    def setup(self) -> None:
+        @Conditional(authorize=PUBLIC, tag=lambda _: self.description_file.etag, vary=())
+        def description(_request: Request) -> Response:
+            return TaggedResponse(self.description_file)
+
+        self.router.add_api_route(
+            OPENAPI, description, include_in_schema=False, route_class_override=ConditionalRoute
+        )
+
+    @cached_property
+    def description_file(self) -> Representation[dict[str, Any]]:
+        """The document as it is sent, put together once: the same bytes in every process."""
+        document = self.openapi()
+        body = canonical(document)
+        return Representation(document, body, bytes_tag(body))
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()

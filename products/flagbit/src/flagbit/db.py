@@ -39,6 +39,9 @@ Check = Callable[[Connection, Row], None]
 Before = Callable[[Connection], None]
 
 DEFAULT_PROJECT = "default"
+EVERY_PROJECT = "*"
+"""Where the audit keeps what is of no single project; no project has this key."""
+
 PAGE = 100
 LONGEST_PAGE = 500
 
@@ -145,10 +148,15 @@ class FlagDatabase:
     def environments(self, project: str, page: Page) -> Representation[list[Row]]:
         """One page of the environments of a project, with the tag of that page."""
         with self.database.reading() as connection:
-            query = select(tables.environment).where(tables.environment.c.project == project)
-            rows, more = _page(connection, query, tables.environment.c.key, page)
-            items = [documents.environment(row) for row in rows]
-            return self._listing(items, more)
+            return self.environments_on(connection, project, page)
+
+    def environments_on(
+        self, connection: Connection, project: str, page: Page
+    ) -> Representation[list[Row]]:
+        """The same in a transaction that is under way."""
+        query = select(tables.environment).where(tables.environment.c.project == project)
+        rows, more = _page(connection, query, tables.environment.c.key, page)
+        return self._listing([documents.environment(row) for row in rows], more)
 
     def projects(self, page: Page, only: str | None) -> Representation[list[Row]]:
         """One page of the projects; `only` one of them where the key is bound to it."""
@@ -245,15 +253,23 @@ class FlagDatabase:
         return {row.flag: row._asdict() for row in connection.execute(chosen)}
 
     def audit(
-        self, project: str, flag: str | None, page: Page, environment: str | None = None
+        self,
+        who: Principal,
+        project: str,
+        flag: str | None,
+        page: Page,
+        environment: str | None = None,
     ) -> Representation[list[Row]]:
-        """Changes, the newest first, with the tag of that page.
+        """Changes, the newest first, with the tag of that page. Only an admin is shown keys.
 
         The tag is of the body, not of the ids: after plain SQL took the newest entry away, SQLite
         gives its id to the next one.
         """
         entry = tables.audit.c
-        query = select(tables.audit).where(entry.project == project).order_by(entry.id.desc())
+        trails = [project, EVERY_PROJECT] if who.project is None else [project]
+        query = select(tables.audit).where(entry.project.in_(trails)).order_by(entry.id.desc())
+        if not who.may_manage(Role.ADMIN):
+            query = query.where(entry.kind != "key")
         if flag is not None:
             query = query.where(entry.flag == flag)
         if environment is not None:
@@ -338,6 +354,30 @@ class FlagDatabase:
             self._record(connection, who, kind, key, gone.value, None)
 
         self._committed(key[0], change)
+
+    def record_key(
+        self, who: Principal, before: dict[str, Any] | None, after: dict[str, Any], etag: ETag
+    ) -> None:
+        """Write down that a key was made or revoked; `after` is what may be shown of it.
+
+        Keys live in a database of their own. So this is committed first, while that one's
+        transaction is still open: of the two, an entry for a key that never came to be is better
+        than a key without an entry.
+        """
+        project = after["project"] or EVERY_PROJECT
+        entry = insert(tables.audit).values(
+            project=project,
+            at=now(),
+            actor=who.owner,
+            key_id=who.key_id,
+            action="created" if before is None else "revoked",
+            kind="key",
+            environment=after["environment"],
+            before=before,
+            after=after,
+            etag=str(etag),
+        )
+        self._committed(project, lambda connection: connection.execute(entry))
 
     def states_of(self, connection: Connection, project: str, **only: str) -> Iterator[Row]:
         """The states of a flag or of an environment."""

@@ -1,11 +1,18 @@
-"""/audit: who changed what, when, from what, to what."""
+"""/audit: who changed what, when, from what, to what; keys for admins only, as at /keys."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
 from flagbit.api.environments import PAGE_PARAMETERS
-from flagbit.api.resources import KEY, Resources, bad_query, page_of, project_of
+from flagbit.api.resources import (
+    KEY,
+    Resources,
+    bad_query,
+    page_of,
+    principal_of,
+    project_of,
+)
 from flagbit.documents import Row
 from flagbit.models import Audit
 from ifmatch import Representation
@@ -34,6 +41,7 @@ def router(resources: Resources) -> APIRouter:
             if asked[name] is not None and not KEY.fullmatch(asked[name] or ""):
                 raise bad_query(name, f"Send the key of a {name}.")
         return resources.db.audit(
+            principal_of(request),
             project_of(request),
             asked["flag"],
             page_of(request, numbered=True),

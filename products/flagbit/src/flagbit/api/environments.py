@@ -14,6 +14,7 @@ from flagbit import documents
 from flagbit.api.flags import state_content
 from flagbit.api.resources import (
     KEY,
+    PATCH_CONTENT,
     Resources,
     malformed_key,
     page_of,
@@ -24,13 +25,12 @@ from flagbit.api.resources import (
     refuse_other_key,
     written,
 )
-from flagbit.db import Page
 from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
 from flagbit.rules import new_state, normal_state
-from ifmatch import CREATE_ONLY, Conflict, Representation, Validators
-from ifmatch.core.guard import Guard, enforce
+from ifmatch import CREATE_ONLY, Conflict, ETag, Representation
+from ifmatch.core.guard import Guard
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 PAGE_PARAMETERS = [
@@ -70,13 +70,15 @@ def router(resources: Resources) -> APIRouter:
     @routes.post("/environments", response_model=EnvironmentDocument, status_code=201)
     @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
     def create_environment(request: Request, new: NewEnvironment, guard: Guarded) -> Response:
-        """A new environment, in which every flag is off. 409 where the key is taken."""
+        """A new environment, in which every flag is off. 409 where the key is taken.
+
+        If-Match takes the tag of the list, in the view that the query of this address selects.
+        """
         if not KEY.fullmatch(new.key):
             raise malformed_key("key", new.key)
 
-        def judge(_connection: Connection) -> None:
-            if guard.conditions.if_match is not None:
-                enforce(guard, Validators(db.environments(project_of(request), Page()).etag))
+        def tag(connection: Connection) -> ETag:
+            return db.environments_on(connection, project_of(request), page_of(request)).etag
 
         try:
             made, _ = db.write(
@@ -86,7 +88,7 @@ def router(resources: Resources) -> APIRouter:
                 lambda _connection, _row: {"name": new.name},
                 CREATE_ONLY,
                 insert={"name": new.name},
-                first=judge,
+                first=resources.judging(guard, tag),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":
@@ -121,8 +123,12 @@ def router(resources: Resources) -> APIRouter:
         refuse_other_key(new.key, environment)
         return edit(request, environment, guard, lambda _: {"name": new.name}, {"name": new.name})
 
-    @routes.patch("/environments/{environment}", response_model=EnvironmentDocument)
-    @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
+    @routes.patch(
+        "/environments/{environment}",
+        response_model=EnvironmentDocument,
+        openapi_extra=PATCH_CONTENT,
+    )
+    @resources.patches_row(db.environment, "environment", role=Role.ADMIN)
     def patch_environment(
         request: Request,
         environment: str,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from chassis.problems import Problem
 from flagbit import documents
 from flagbit.api.resources import (
+    PATCH_CONTENT,
     Resources,
     flag_query,
     patched,
@@ -23,7 +24,7 @@ from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
 from flagbit.rules import check_flag, check_state, new_state, normal_flag, normal_state
-from ifmatch import CREATE_ONLY, Conflict
+from ifmatch import CREATE_ONLY, Conflict, ETag
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 LIST_PARAMETERS = [
@@ -55,8 +56,15 @@ def router(resources: Resources) -> APIRouter:
         lambda request: db.flags_tag(project_of(request), flag_query(request)), required=False
     )
     def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
-        """A new flag; it is off in every environment. 409 where the key is taken."""
+        """A new flag; it is off in every environment. 409 where the key is taken.
+
+        If-Match takes the tag of the list, in the view that the query of this address selects.
+        """
         values = values_of(new.model_dump(), new.key)
+
+        def listed(connection: Connection) -> ETag:
+            return db.flags_tag_on(connection, project_of(request), flag_query(request))
+
         try:
             made, _ = db.write(
                 principal_of(request),
@@ -65,7 +73,7 @@ def router(resources: Resources) -> APIRouter:
                 lambda _connection, _row: values,
                 CREATE_ONLY,
                 insert=values,
-                first=resources.judge_flags(request, guard),
+                first=resources.judging(guard, listed),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":
@@ -112,8 +120,8 @@ def router(resources: Resources) -> APIRouter:
         )
         return written(made, resources.location("flags", key), created=created)
 
-    @routes.patch("/flags/{key}", response_model=FlagDocument)
-    @resources.writes_row(db.flag, "key")
+    @routes.patch("/flags/{key}", response_model=FlagDocument, openapi_extra=PATCH_CONTENT)
+    @resources.patches_row(db.flag, "key")
     def patch_flag(
         request: Request,
         key: str,

@@ -1,4 +1,9 @@
-"""/keys: the API keys that are valid in FlagBit. Only an admin key sees and changes them."""
+"""/keys: the API keys that are valid in FlagBit. Only an admin key sees and changes them.
+
+A key that is bound to a product, a project or an environment reaches those that are bound at least
+as narrowly. Of others it is told that there are none: whoever could revoke a wider key could lock
+out the people who made this one.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
-from chassis.keys import KeyRecord, Keys, UnfitKey
+from chassis.keys import KeyRecord, Keys, Look, Told, UnfitKey
 from chassis.keys import represent as key_document
 from chassis.problems import Problem
-from chassis.rights import Role
+from chassis.rights import Principal, Role
 from flagbit.api.resources import Resources, principal_of, project_of, written
 from flagbit.models import KeyDocument, KeyList, NewKey, NewKeyDocument
 from ifmatch import (
@@ -23,7 +29,7 @@ from ifmatch import (
     canonical,
     composed_tag,
 )
-from ifmatch.core.guard import Guard, enforce
+from ifmatch.core.guard import Guard
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
 PRODUCT = "flagbit"
@@ -37,16 +43,13 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     def represent(key: KeyRecord) -> Representation[KeyRecord]:
         return Representation(key, canonical(document(key)), _tag(key.etag, strong=strong))
 
-    def visible(request: Request) -> list[KeyRecord]:
-        bound = principal_of(request).project
-        return [
-            key
-            for key in keys.list(product=PRODUCT)
-            if bound is None or key.project in (None, bound)
-        ]
+    def visible(request: Request, on: Connection | None = None) -> list[KeyRecord]:
+        who = principal_of(request)
+        known = keys.list(product=PRODUCT) if on is None else keys.list_on(on, product=PRODUCT)
+        return [key for key in known if who.covers(key.principal)]
 
-    def listed(request: Request) -> Representation[list[KeyRecord]]:
-        found = visible(request)
+    def listed(request: Request, on: Connection | None = None) -> Representation[list[KeyRecord]]:
+        found = visible(request, on)
         body = canonical({"items": [document(key) for key in found], "next": None})
         etag = bytes_tag(body) if strong else composed_tag("keys", [key.etag for key in found])
         return Representation(found, body, etag)
@@ -68,11 +71,14 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
     def create_key(request: Request, new: NewKey, guard: Guarded) -> Response:
         """A new key. Its `token` is in this answer and nowhere else."""
-        enforce(guard, Validators(listed(request).etag))
         project = project_of(request)
         _check_environment(resources, project, new)
+        _refuse_wider(principal_of(request), project, new)
+        judge = resources.judging(guard, lambda connection: listed(request, connection).etag)
+        record = _recording(resources, principal_of(request))
+        place = (PRODUCT, project, new.environment)
         try:
-            key, token = keys.create(new.owner, Role(new.role), PRODUCT, project, new.environment)
+            key, token = keys.create(new.owner, Role(new.role), *place, first=judge, then=record)
         except UnfitKey as error:
             raise _unfit_owner(str(error)) from error
         body = canonical(document(key) | {"token": token})
@@ -103,11 +109,12 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
                 "This is the key of this request; revoking it could lock everybody out. "
                 "Revoke it with another admin key.",
             )
+        keep, record = _keeping_an_admin(keys, id), _recording(resources, principal_of(request))
         try:
-            revoked = keys.revoke(id, _Shown(guard, strong))
+            revoked = keys.revoke(id, _Shown(guard, strong), first=keep, then=record)
         except Conflict as conflict:
-            shown = None if conflict.current is None else _tag(conflict.current, strong=strong)
-            raise Conflict(shown, conflict.verdict) from conflict
+            current = None if conflict.current is None else _tag(conflict.current, strong=strong)
+            raise Conflict(current, conflict.verdict) from conflict
         return written(represent(revoked), resources.location("keys", id))
 
     return routes
@@ -144,6 +151,45 @@ def _unfit_owner(detail: str) -> Problem:
         f"{detail} Nothing was changed. Send a name that people can read.",
         errors=[{"pointer": "/owner", "detail": detail}],
     )
+
+
+def _recording(resources: Resources, who: Principal) -> Told:
+    """Writes down in the audit that a key was made or revoked, and by whom."""
+
+    def record(key: KeyRecord) -> None:
+        after = document(key)
+        before = None if key.revoked is None else after | {"revoked": None}
+        etag = _tag(key.etag, strong=resources.db.strong)
+        resources.db.record_key(who, before, after, etag)
+
+    return record
+
+
+def _keeping_an_admin(keys: Keys, key_id: str) -> Look:
+    """Raises 409 where nobody could manage everything any more without that key."""
+
+    def keep(connection: Connection) -> None:
+        if keys.is_last_admin(connection, key_id):
+            raise Problem(
+                409,
+                "last-admin",
+                "This is the last key that may do everything. Nothing was changed. Make "
+                "another one first: quartet keys create --role admin.",
+            )
+
+    return keep
+
+
+def _refuse_wider(who: Principal, project: str, new: NewKey) -> None:
+    """An admin for one environment makes keys for that one."""
+    wanted = Principal("", new.owner, Role(new.role), PRODUCT, project, new.environment)
+    if not who.covers(wanted):
+        raise Problem(
+            403,
+            "key-too-wide",
+            f"Your key is for the environment {who.environment}, and the new one would be valid "
+            "elsewhere, too. Make a server or client key of that one, or ask an administrator.",
+        )
 
 
 def _check_environment(resources: Resources, project: str, new: NewKey) -> None:

@@ -13,6 +13,7 @@ from chassis.rights import Role
 from flagbit import documents
 from flagbit.api.environments import PAGE_PARAMETERS
 from flagbit.api.resources import (
+    PATCH_CONTENT,
     Resources,
     page_of,
     patched,
@@ -61,8 +62,10 @@ def router(resources: Resources) -> APIRouter:
         refuse_other_key(new.key, project)
         return edit(request, project, guard, lambda _: _settings(new))
 
-    @routes.patch("/projects/{project}", response_model=ProjectDocument)
-    @resources.writes_row(db.project, "project", role=Role.ADMIN)
+    @routes.patch(
+        "/projects/{project}", response_model=ProjectDocument, openapi_extra=PATCH_CONTENT
+    )
+    @resources.patches_row(db.project, "project", role=Role.ADMIN)
     def patch_project(
         request: Request,
         project: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -16,16 +16,31 @@ from starlette.responses import Response
 from chassis.authentication import Authenticator, require
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
-from flagbit.db import DEFAULT_PROJECT, LONGEST_PAGE, PAGE, FlagDatabase, FlagQuery, Key, Kind, Page
+from flagbit.db import (
+    DEFAULT_PROJECT,
+    LONGEST_PAGE,
+    PAGE,
+    Before,
+    FlagDatabase,
+    FlagQuery,
+    Key,
+    Kind,
+    Page,
+)
 from flagbit.merge_patch import MEDIA_TYPE, merge_patch
 from flagbit.rules import Fault
 from ifmatch import ETag, Representation, Validators
-from ifmatch.core.fieldlist import TagList
-from ifmatch.core.guard import Condition, Guard, enforce
+from ifmatch.core.guard import Condition, enforce
 from ifmatch.server.fastapi import Conditional, TaggedResponse
 
 KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 JSON = "application/json"
+PATCH_TYPES = (JSON, MEDIA_TYPE)
+"""A merge patch (RFC 7396), under its own name or as plain JSON."""
+
+PATCH_CONTENT = {"requestBody": {"content": {JSON: {"schema": {"type": "object"}}}}}
+"""What the description of a PATCH has besides the merge patch that its parameter declares."""
+
 READ_ONLY = frozenset({"created", "updated", "revision"})
 
 TagSource = Callable[[Request], ETag | None]
@@ -116,11 +131,17 @@ class Resources:
         return self.writes(
             lambda request: self.tag(request, kind, names, creates=creates),
             role=role,
-            accepts=(JSON, MEDIA_TYPE),
             explain=explain,
             represent=lambda request: self.db.read(kind, self.key(request, names)),
             location=lambda request: self.place(kind, self.key(request, names)),
         )
+
+    def patches_row(self, kind: Kind, *names: str, role: Role = Role.WRITE) -> Conditional:
+        """A route that changes members of that row.
+
+        No other takes a patch: PUT would reset what the patch leaves out.
+        """
+        return replace(self.writes_row(kind, *names, role=role), accepts=PATCH_TYPES)
 
     def _required(self, request: Request) -> bool:
         return self.db.requires_conditions(project_of(request))
@@ -161,19 +182,21 @@ class Resources:
 
     # -- conditions on a collection ----------------------------------------------------------
 
-    def judge_flags(self, request: Request, guard: Guard) -> Callable[[Connection], None]:
-        """Judges the condition of a POST on the list of flags once more, in its transaction."""
+    @staticmethod
+    def judging(guard: Condition, tag: Callable[[Connection], ETag]) -> Before | None:
+        """Judges a POST to a list once more, in the transaction that adds to it.
+
+        `tag` is that of the list, in the view that was judged early. Only If-Match is judged, and
+        only where it was sent: a list is always there, so that the early refusal is all that
+        If-None-Match can say of it.
+        """
+        if guard.conditions.if_match is None:
+            return None
 
         def judge(connection: Connection) -> None:
-            if _is_conditional(guard):
-                tag = self.db.flags_tag_on(connection, project_of(request), FlagQuery())
-                enforce(guard, Validators(tag))
+            enforce(guard, Validators(tag(connection)))
 
         return judge
-
-
-def _is_conditional(guard: Guard) -> bool:
-    return isinstance(guard, Condition) and isinstance(guard.conditions.if_match, TagList)
 
 
 # -- answers -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from chassis.problems import Problem
 from flagbit import documents
 from flagbit.api.flags import state_content
 from flagbit.api.resources import (
+    PATCH_CONTENT,
     Resources,
     patched,
     principal_of,
@@ -59,8 +60,8 @@ def router(resources: Resources) -> APIRouter:
         content = state_content(new.model_dump())
         return edit(request, flag, environment, guard, lambda _: content)
 
-    @routes.patch(PATH, response_model=StateDocument)
-    @resources.writes_row(db.state, "flag", "environment")
+    @routes.patch(PATH, response_model=StateDocument, openapi_extra=PATCH_CONTENT)
+    @resources.patches_row(db.state, "flag", "environment")
     def patch_state(
         request: Request,
         flag: str,
