@@ -80,8 +80,8 @@ def without_count() -> None:
         connection.execute(deletion(rows.table).where(rows._at(key)))
         return seen[rows.table.name, tuple(key)]
 
-    store.GuardedTable.tag = tag  # type: ignore[method-assign]
-    store.GuardedTable.delete = delete  # type: ignore[method-assign]
+    store.GuardedTable.tag = tag  # type: ignore[assignment,method-assign]
+    store.GuardedTable.delete = delete  # type: ignore[assignment,method-assign]
 
 
 def without_sameness() -> None:

@@ -39,9 +39,7 @@ from harness import postgres
 
 pytestmark = pytest.mark.race
 
-LINUX = pytest.mark.skipif(
-    sys.platform != "linux", reason="limits of another process: Linux only"
-)
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process: Linux only")
 
 # -- a COMMIT that fails --------------------------------------------------------------------------
 

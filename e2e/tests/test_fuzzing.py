@@ -42,7 +42,8 @@ CHECKS = (
 def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
     """At least 2,000 requests, a fifth of them with success, and no answer that is not described.
 
-    Some follow from answers before them: what was made is read, edited and deleted. Methods that the description does not have are answered 405, which it need not name.
+    Some follow from answers before them: what was made is read, edited and deleted. Methods that
+    the description does not have are answered 405, which it need not name.
     """
     with serving(tmp_path / "data") as server:
         for key in ("a", "b"):
