@@ -4,6 +4,8 @@ TAKEN_OUT names what is missing, with commas between:
 
 - `guard`: conditions are judged when a request comes in, and not again in the step that writes,
   as the usual check-then-write does;
+- `count`: what was seen when a request came in is deleted by its key, and nobody asks how many
+  rows that were;
 - `sameness`: a write of what is there already counts as a change;
 - `commit`: a COMMIT that fails is passed over;
 - `durability`: the answer is sent before the COMMIT;
@@ -23,11 +25,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy import delete as deletion
 from sqlalchemy.exc import SQLAlchemyError
 
 import chassis.database as chassis  # noqa: TID251 (what the docstring says, here and below)
 from flagbit.api.resources import Resources  # noqa: TID251
 from ifmatch.core.guard import UNCONDITIONAL  # noqa: TID251
+from ifmatch.core.representation import Representation  # noqa: TID251
 from ifmatch.store import sqlalchemy as store  # noqa: TID251
 from quartet.cli import main  # noqa: TID251
 
@@ -35,6 +39,7 @@ LATE_SECONDS = 0.5
 
 guarded_write = store.GuardedTable.write
 guarded_delete = store.GuardedTable.delete
+early_tag = store.GuardedTable.tag
 writing = store.writing
 
 
@@ -59,6 +64,26 @@ def without_guard() -> None:
     store.GuardedTable.write = write  # type: ignore[assignment,method-assign]
     store.GuardedTable.delete = delete  # type: ignore[assignment,method-assign]
     Resources.judging = lambda *_: None  # type: ignore[method-assign]
+
+
+def without_count() -> None:
+    """A row is deleted by whoever saw it, however many have deleted it since."""
+    seen: dict[Any, Representation[store.Row]] = {}
+
+    def tag(rows: store.GuardedTable, connection: Connection, key: Any) -> Any:
+        found = rows.read(connection, key)
+        if found is not None:
+            seen[rows.table.name, tuple(key)] = found
+        return early_tag(rows, connection, key)
+
+    def delete(
+        rows: store.GuardedTable, connection: Connection, key: Any, _guard: Any = None
+    ) -> Representation[store.Row]:
+        connection.execute(deletion(rows.table).where(rows._at(key)))
+        return seen[rows.table.name, tuple(key)]
+
+    store.GuardedTable.tag = tag  # type: ignore[assignment,method-assign]
+    store.GuardedTable.delete = delete  # type: ignore[assignment,method-assign]
 
 
 def without_sameness() -> None:
@@ -116,6 +141,7 @@ def ending_with(end: Callable[[AbstractContextManager[Any]], None]) -> None:
 
 PARTS = {
     "guard": without_guard,
+    "count": without_count,
     "sameness": without_sameness,
     "commit": without_commit,
     "durability": without_durability,

@@ -39,6 +39,8 @@ from harness import postgres
 
 pytestmark = pytest.mark.race
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process: Linux only")
+
 # -- a COMMIT that fails --------------------------------------------------------------------------
 
 
@@ -130,7 +132,7 @@ def test_an_edit_whose_commit_fails_is_never_acknowledged_and_nothing_of_it_stay
     assert figures.violations == []
 
 
-@pytest.mark.parametrize("kind", ["postgresql-refuses", "sqlite-refuses"])
+@pytest.mark.parametrize("kind", TRAPS)
 def test_a_server_that_passes_over_a_failed_commit_acknowledges_what_is_not_there(
     cells: Cells, report: Report, kind: str
 ) -> None:
@@ -139,12 +141,8 @@ def test_a_server_that_passes_over_a_failed_commit_acknowledges_what_is_not_ther
     assert any(": 200" in violation for violation in figures.violations)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process: Linux only")
-def test_an_edit_that_the_disk_does_not_take_is_never_acknowledged(
-    cells: Cells, report: Report
-) -> None:
+def on_full_disk(cell: Cell) -> Figures:
     """As on a full disk: not a byte more can be written to a file."""
-    cell = cells.get("sqlite")
     before = [resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE) for one in cell.servers]
 
     def limit(soft: int | None) -> None:
@@ -155,8 +153,25 @@ def test_an_edit_that_the_disk_does_not_take_is_never_acknowledged(
     figures = Figures("COMMIT: disk full")
     name = f"disk-{random.randrange(10**6)}"
     asyncio.run(failing(figures, cell, lambda: limit(1), lambda: limit(None), name))
+    return figures
+
+
+@LINUX
+def test_an_edit_that_the_disk_does_not_take_is_never_acknowledged(
+    cells: Cells, report: Report
+) -> None:
+    figures = on_full_disk(cells.get("sqlite"))
     report(figures)
     assert figures.violations == []
+
+
+@LINUX
+def test_a_server_that_passes_over_a_full_disk_acknowledges_what_is_not_there(
+    cells: Cells, report: Report
+) -> None:
+    figures = on_full_disk(cells.get("sqlite", taken_out="commit"))
+    report(figures)
+    assert any(": 200" in violation for violation in figures.violations)
 
 
 def test_an_edit_whose_commit_is_not_heard_of_is_not_acknowledged_nor_made_twice(
