@@ -37,7 +37,7 @@ FLAG = {
 STATE = {"enabled": True, "rules": [], "fallthrough": {"split": {"on": 1, "off": 2}}}
 COHERENT = {"/flags": FLAG, "/flags/{key}": FLAG, "/flags/{flag}/environments/{environment}": STATE}
 """Content whose members have to fit each other, which chance does not bring about."""
-DELETABLE = {
+DELETABLE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "/flags/{key}": ("flags", "key", FLAG),
     "/environments/{environment}": ("environments", "environment", {"name": "Spare"}),
 }
