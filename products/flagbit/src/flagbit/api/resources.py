@@ -26,6 +26,7 @@ from ifmatch.server.fastapi import Conditional, TaggedResponse
 
 KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 JSON = "application/json"
+_LIMIT = re.compile("[1-9][0-9]{0,2}")
 READ_ONLY = frozenset({"created", "updated", "revision"})
 
 TagSource = Callable[[Request], ETag | None]
@@ -282,7 +283,7 @@ def patched(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, 
 def page_of(request: Request, *, numbered: bool = False) -> Page:
     """`?limit=` and `?cursor=`; raises 422."""
     limit = request.query_params.get("limit", str(PAGE))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= LONGEST_PAGE:
+    if not _LIMIT.fullmatch(limit) or int(limit) > LONGEST_PAGE:
         raise bad_query("limit", f"Send a whole number from 1 to {LONGEST_PAGE}.")
     after = request.query_params.get("cursor")
     fits = after is None or (
