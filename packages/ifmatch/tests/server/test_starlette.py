@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -131,6 +131,53 @@ def test_without_an_early_tag_the_finished_answer_is_tagged() -> None:
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["x-own"] == "1"
     assert not {"content-length", "content-type"} & set(again.headers)
+
+
+OF_A_304 = ("cache-control", "content-location", "date", "etag", "expires", "vary")
+"""What 15.4.5 wants in a 304 as it would be in the 200."""
+
+
+def of_a_304(fields: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: fields.get(name) for name in OF_A_304}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("own", ["max-age=60", None])
+def test_a_late_304_carries_every_field_that_the_200_would_have_had(
+    method: str, own: str | None
+) -> None:
+    async def full(_request: Request) -> Response:
+        fields = {
+            "Content-Location": "/elsewhere",
+            "Date": "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Expires": "Sun, 06 Nov 1994 09:49:37 GMT",
+            "Last-Modified": "Sun, 06 Nov 1994 07:49:37 GMT",
+            "Vary": "Accept",
+        } | ({} if own is None else {"Cache-Control": own})
+        return PlainTextResponse("hello", headers=fields)
+
+    declared = Conditional(authorize=lambda _: "Ada", safe=method == "POST")
+    client = client_of(declared, full, method)
+    first = client.request(method, "/thing")
+    again = client.request(method, "/thing", headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code) == (200, 304)
+    assert of_a_304(again.headers) == of_a_304(first.headers)
+    assert None not in of_a_304(again.headers).values()
+    assert again.headers["cache-control"] == (own or "private, no-cache")
+    assert again.headers["vary"] == "Accept, Authorization, X-API-Key, Cookie"
+    assert not {"content-length", "content-type", "last-modified"} & set(again.headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_early_304_says_how_to_cache_as_the_200_does(method: str) -> None:
+    async def tagged(_request: Request) -> Response:
+        return TaggedResponse(Representation(None, b"{}", TAG))
+
+    declared = Conditional(authorize=lambda _: "Ada", tag=lambda _: TAG)
+    client = client_of(declared, tagged, method)
+    again = client.request(method, "/thing", headers={"If-None-Match": 'W/"a"'})
+    assert again.status_code == 304
+    assert of_a_304(again.headers) == of_a_304(client.request(method, "/thing").headers)
 
 
 def test_a_tag_that_the_endpoint_gave_is_the_one_that_is_judged() -> None:

@@ -75,6 +75,7 @@ class Conditional:
     - `tag(request)` returns the current tag early, without building the body; None where there is
       nothing but a write may create it; raises (404) where there is nothing to speak of. A read
       may leave it out: then the tag is taken from the answer, which costs as much as sending it.
+      An early 304 does not know what else the endpoint would have set, such as Expires.
     - `comparison`, `weak`: how If-Match compares, and whether `tag` gives weak tags.
     - `required`: whether a write must carry a condition (428); a value or a function.
     - `any_satisfies`, `refuse_malformed`: as in `Policy`.
@@ -356,10 +357,12 @@ async def _read_late(
     verdict = evaluate(request.method, conditions, current, policy, safe=True)
     if verdict.proceeds:
         return response
-    refusal = await _refuse(declared, request, verdict, current)
-    if verdict.outcome is Outcome.NOT_MODIFIED:
-        refusal.raw_headers = not_modified_raw(response.raw_headers)
-    return refusal
+    if verdict.outcome is not Outcome.NOT_MODIFIED:
+        return await _refuse(declared, request, verdict, current)
+    unchanged = Response(status_code=304)
+    # Before anybody asks for its `headers`, which go on showing the list that they began with.
+    unchanged.raw_headers = not_modified_raw(response.raw_headers)
+    return unchanged
 
 
 def _tag_answer(response: Response) -> ETag | None:
