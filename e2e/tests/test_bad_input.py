@@ -507,6 +507,22 @@ def test_an_address_that_is_not_there_is_a_problem_too(unchanged: Place, path: s
     problem(unchanged.admin.get(API + path), 404)
 
 
+@pytest.mark.parametrize(
+    "path", [f"{API}/flags/", f"{API}/flags/kept/", f"{API}/keys/", f"{OFREP}/", "/sign-in/"]
+)
+def test_a_slash_too_many_sends_nobody_to_the_host_that_the_request_names(
+    unchanged: Place, path: str
+) -> None:
+    answer = unchanged.admin.get(path, headers={"Host": "evil.example"})
+    assert "location" not in answer.headers
+    problem(answer, 404)
+
+
+def test_a_product_without_its_slash_leads_to_a_path_of_ours(unchanged: Place) -> None:
+    answer = unchanged.admin.get("/flagbit", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "/flagbit/")
+
+
 # -- evaluation -----------------------------------------------------------------------------------
 
 

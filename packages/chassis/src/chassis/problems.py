@@ -94,6 +94,7 @@ _PLAIN = {
     429: ("too-many-requests", "That was too often. Wait, then send it again."),
     503: ("unavailable", "The service cannot answer now. Wait a little, then try again."),
 }
+_STRAY_SLASH = "There is nothing at this address. Check the path, and the slash at its end."
 _FASTAPI_UNREADABLE = "There was an error parsing the body"
 _UNREADABLE = (
     "The body could not be read as JSON: it is not UTF-8, or it is nested too deeply. "
@@ -116,9 +117,16 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code < 400:  # a redirect that was raised
         return Response(status_code=error.status_code, headers=error.headers)
     known = error if isinstance(error, Problem) else _plain(error)
+    if known.status_code == 404 and known.detail == _PLAIN[404][1] and _ends_with_slash(request):
+        known.detail = _STRAY_SLASH
     if known.status_code == 405:
         known = _with_allow(known, request.scope)
     return known.response()
+
+
+def _ends_with_slash(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path.endswith("/")
 
 
 def _with_allow(error: Problem, scope: Scope) -> Problem:
@@ -254,7 +262,12 @@ def unexpected(number: str) -> Problem:
 
 
 def install(app: Starlette) -> None:
-    """Give an application (FastAPI is one) the handlers that make every error a problem."""
+    """Give an application (FastAPI is one) the handlers that make every error a problem.
+
+    An address with a slash too many is one: Starlette would send the client on, to the host that
+    its Host field names, which may be anybody's.
+    """
+    app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Conflict, _on_conflict)
