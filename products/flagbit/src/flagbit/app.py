@@ -40,7 +40,7 @@ def create(context: Context) -> Starlette:
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     routes: list[BaseRoute] = [
         Mount("/api/v1", api(context, db)),
-        Mount("/ofrep", ofrep.application(Evaluations(db), context.authenticate)),
+        Mount("/ofrep", ofrep.application(Evaluations(db), context)),
         *pages.routes(context, db),
     ]
     app = Starlette(routes=routes)

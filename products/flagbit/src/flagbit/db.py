@@ -425,9 +425,15 @@ class FlagDatabase:
         with self.database.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
-    def evaluated(self, project: str, environment: str) -> tuple[int, list[tuple[Row, Row]]]:
-        """All flags that are not archived with their states, and the revision of that snapshot."""
+    def evaluated(
+        self, project: str, environment: str
+    ) -> tuple[int, list[tuple[Row, Row]] | None]:
+        """All flags that are not archived with their states, and the revision of that snapshot.
+
+        None in place of the flags where there is no such environment.
+        """
         with self.database.reading() as connection:
+            exists = self.environment.rows.tag(connection, (project, environment)) is not None
             number = connection.execute(
                 select(tables.revision.c.value).where(tables.revision.c.project == project)
             ).scalar()
@@ -443,7 +449,7 @@ class FlagDatabase:
                 for state in self.states_of(connection, project, environment=environment)
             }
         pairs = [(row, states[row["key"]]) for row in rows if row["key"] in states]
-        return int(number or 0), pairs
+        return int(number or 0), pairs if exists else None
 
     # -- first start -------------------------------------------------------------------------
 

@@ -433,7 +433,7 @@ def _blames_request(error: Exception) -> bool:
 
 async def _perform(declared: Conditional, request: Request, endpoint: Endpoint) -> Response:
     if request.method not in SAFE_METHODS:
-        _check_content(declared, request)
+        check_content(declared, request)
     try:
         return await endpoint(request)
     except Conflict as conflict:
@@ -445,7 +445,11 @@ async def _perform(declared: Conditional, request: Request, endpoint: Endpoint) 
         ) from missing
 
 
-def _check_content(declared: Conditional, request: Request) -> None:
+def check_content(declared: Conditional, request: Request) -> None:
+    """Whether the content may be what was declared, by its fields alone. Raises 413 or 415.
+
+    Who is served as declared needs no other check; this is for those who are not.
+    """
     length = _announced(request)
     if length is not None and length > declared.max_content:
         raise too_large(declared.max_content)
