@@ -64,8 +64,9 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         servers=[{"url": f"{context.prefix}/api/v1"}],
     )
     install(app)
-    for module in (flags, states, environments, projects, audit):
+    for module in (flags, states, projects, audit):
         app.include_router(module.router(resources))
+    app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))
     return app
 
