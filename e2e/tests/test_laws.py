@@ -415,6 +415,10 @@ def test_every_resource_answers_304_to_its_own_tag(world: World) -> None:
                 )
                 for name in ("etag", "cache-control", "vary"):
                     assert answer.headers[name] == full.headers[name], f"{path}: {name}"
+        for lines in ([tag], ["*"], ['"x"', tag]):  # If-Match on a read: the state is the one named
+            sent = [("If-Match", line) for line in lines]
+            assert client.get(path, headers=sent).status_code == 200, f"{path}: {lines}"
+        assert client.get(path, headers={"If-Match": '"x"'}).status_code == 412
         for lines in (['"x"'], [f"{tag[:-2]}x"], [tag.strip('W/"')], [f"*, {tag}"]):
             sent = [("If-None-Match", line) for line in lines]
             assert client.get(path, headers=sent).status_code == 200, f"{path}: {lines}"

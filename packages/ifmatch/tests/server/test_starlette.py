@@ -238,6 +238,37 @@ def test_a_malformed_if_none_match_on_a_read_is_as_if_absent() -> None:
     assert client.get("/thing", headers={"If-None-Match": "a"}).status_code == 200
 
 
+@pytest.mark.parametrize("tag", [None, lambda _: ETag("own", weak=True)])
+def test_a_read_compares_as_it_was_declared(tag: Callable[[Request], ETag] | None) -> None:
+    """Whether the tag is known early or late; under STATE a weak tag matches itself."""
+
+    async def tagged(_request: Request) -> Response:
+        return PlainTextResponse("hello", headers={"ETag": 'W/"own"'})
+
+    asked = {"If-Match": 'W/"own"'}
+    state = Conditional(authorize=PUBLIC, tag=tag, comparison=Comparison.STATE)
+    assert client_of(state, tagged).get("/thing", headers=asked).status_code == 200
+    refused = client_of(Conditional(authorize=PUBLIC, tag=tag), tagged).get("/thing", headers=asked)
+    assert refused.status_code == 412
+    assert "a weak tag never matches" in refused.json()["detail"]
+    assert "leave If-Match out" in refused.json()["detail"]
+    assert "send If-Match" not in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_read_that_is_refused_is_not_told_to_make_its_change_anew(method: str) -> None:
+    declared = Conditional(
+        authorize=PUBLIC, comparison=Comparison.STATE, safe=method == "POST"
+    )
+    answer = client_of(declared, plain, method).request(
+        method, "/thing", headers={"If-Match": '"old"'}
+    )
+    assert answer.status_code == 412
+    assert answer.json()["detail"] == (
+        "It is not in the state that If-Match names. To read it as it is, leave If-Match out."
+    )
+
+
 # -- declarations -----------------------------------------------------------------------------
 
 

@@ -58,7 +58,12 @@ def application(
 ) -> Starlette:
     """The two routes, with CORS: browsers of other origins may ask, and see the tag."""
     asking = _Asking(evaluations, context)
-    declared = Conditional(authorize=asking.who, safe=True, max_content=MAX_CONTEXT)
+    declared = Conditional(
+        authorize=asking.who,
+        safe=True,
+        max_content=MAX_CONTEXT,
+        comparison=context.settings.comparison,
+    )
 
     async def evaluate_all(request: Request) -> Response:
         about = await _context(request)

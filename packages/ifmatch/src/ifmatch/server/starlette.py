@@ -532,9 +532,23 @@ async def _problem(
     failed = verdict.outcome is Outcome.PRECONDITION_FAILED
     more = await _call(declared.explain, request) if failed and declared.explain else {}
     details = problem(verdict, etag, **more)
+    if failed and verdict.field == "If-Match" and verdict.malformed is None:
+        if declared.safe or request.method in SAFE_METHODS:
+            details["detail"] = _why_not_read(declared, etag)
     return Response(
         json.dumps(details, ensure_ascii=False), verdict.status, media_type=PROBLEM_JSON
     )
+
+
+def _why_not_read(declared: Conditional, etag: ETag | None) -> str:
+    """A reader loses nothing and has nothing to make anew; what failed is what was asked."""
+    if etag is not None and etag.weak and declared.comparison is Comparison.STRICT:
+        return (
+            "If-Match compares strongly here, and the tag of this resource is weak: a weak tag "
+            "never matches strongly, not even itself (RFC 9110 section 8.8.3.2). To read it, "
+            "leave If-Match out."
+        )
+    return "It is not in the state that If-Match names. To read it as it is, leave If-Match out."
 
 
 def _say_how_to_cache(declared: Conditional, response: Response) -> None:

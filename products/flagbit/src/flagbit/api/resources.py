@@ -75,7 +75,12 @@ class Resources:
 
     def reads(self, tag: TagSource | None = None, role: Role = Role.READ) -> Conditional:
         """A route that reads. Without `tag` the finished answer is tagged."""
-        return Conditional(authorize=self.needs(role), tag=tag)
+        return Conditional(
+            authorize=self.needs(role),
+            tag=tag,
+            comparison=self.db.comparison,
+            weak=not self.db.strong,
+        )
 
     def reads_row(self, kind: Kind, *names: str, role: Role = Role.READ) -> Conditional:
         """A route that reads the row that the path parameters `names` lead to."""
