@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.operations import FLAG, JSON, MERGE_PATCH, STATE
+from e2e.operations import FLAG, JSON, MERGE_PATCH, STATE, reads
 from e2e.program import API, Server, serving
 from e2e.wire import ask
 
@@ -421,6 +421,19 @@ QUERIES = {
     "flags?tag=%00": "tag",
     "flags?q=" + "x" * 201: "q",
     "flags?environment=%00": "environment",
+    "flags?environment=": "environment",
+    "flags?environment=nope": "environment",
+    "flags?foo=bar": "foo",
+    "flags?Limit=1": "Limit",
+    "flags?=": "",
+    "flags?limit=1&limit=2": "limit",
+    "flags/kept?environment=production": "environment",
+    "flags/kept/environments/production?x": "x",
+    "environments?q=a": "q",
+    "projects?archived=true": "archived",
+    "audit?project=default": "project",
+    "keys?limit=x&cursor=%00": "limit",
+    "keys?cursor=%00": "cursor",
     "environments?limit=0": "limit",
     "projects?cursor=%2F": "cursor",
     "audit?cursor=latest": "cursor",
@@ -439,6 +452,31 @@ def test_a_bad_query_is_refused_by_its_name(unchanged: Place, query: str, tag: s
     (error,) = problem(answer, 422)["errors"]
     assert (error["in"], error["name"]) == ("query", QUERIES[query])
     assert CURE.search(error["detail"])
+
+
+@pytest.mark.parametrize("path", ["flags/nothing", "flags/kept/environments/nope", "keys/no"])
+def test_what_is_not_there_is_not_found_whatever_the_query_is(unchanged: Place, path: str) -> None:
+    problem(unchanged.admin.get(f"{API}/{path}?foo=bar"), 404)
+
+
+def test_every_read_names_the_queries_that_it_takes(unchanged: Place) -> None:
+    """Those of the description, and it takes no others."""
+    names = {"key": ["kept"], "flag": ["kept"], "environment": ["production"]}
+    names |= {"project": ["default"], "id": [unchanged.admin.get(f"{API}/keys").json()["items"][0]["id"]]}
+    for operation in reads(unchanged.server):
+        answer = unchanged.admin.get(f"{operation.paths(names)[0]}?surplus=1")
+        (error,) = problem(answer, 422)["errors"]
+        taken = ", ".join(operation.parameters("query"))
+        assert error["detail"].endswith(f"Send only {taken}." if taken else "Send none here.")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_an_edit_takes_no_query(unchanged: Place, method: str) -> None:
+    """Above all none that was meant to say which state is edited."""
+    path = f"{API}/flags/kept"
+    fields = {"If-Match": unchanged.tag(path)}
+    answer = unchanged.admin.request(method, f"{path}?environment=x", json=FLAG, headers=fields)
+    assert problem(answer, 422)["errors"][0]["name"] == "environment"
 
 
 # -- keys -----------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ PAGE_PARAMETERS = [
         "description": "`next` of the page before.",
     },
 ]
+PAGE_QUERY = [str(one["name"]) for one in PAGE_PARAMETERS]
 
 
 def router(resources: Resources, keys: Keys) -> APIRouter:
@@ -63,13 +64,15 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     @routes.get(
         "/environments", response_model=Environments, openapi_extra={"parameters": PAGE_PARAMETERS}
     )
-    @resources.reads(lambda request: listed(request).etag)
+    @resources.reads(lambda request: listed(request).etag, takes=PAGE_QUERY)
     def list_environments(request: Request) -> Response:
         """Environments by key, a page at a time."""
         return TaggedResponse(listed(request))
 
     @routes.post("/environments", response_model=EnvironmentDocument, status_code=201)
-    @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
+    @resources.writes(
+        lambda request: listed(request).etag, role=Role.ADMIN, required=False, takes=PAGE_QUERY
+    )
     def create_environment(request: Request, new: NewEnvironment, guard: Guarded) -> Response:
         """A new environment, in which every flag is off. 409 where the key is taken."""
         if not KEY.fullmatch(new.key):

@@ -37,6 +37,7 @@ LIST_PARAMETERS = [
         ("cursor", {"type": "string"}, "`next` of the page before."),
     )
 ]
+LIST_QUERY = [str(one["name"]) for one in LIST_PARAMETERS]
 
 
 def router(resources: Resources) -> APIRouter:
@@ -45,14 +46,16 @@ def router(resources: Resources) -> APIRouter:
     routes = APIRouter(route_class=ConditionalRoute, tags=["flags"])
 
     @routes.get("/flags", response_model=Flags, openapi_extra={"parameters": LIST_PARAMETERS})
-    @resources.reads(lambda request: db.flags_tag(project_of(request), flag_query(request)))
+    @resources.reads(resources.flags_tag, takes=LIST_QUERY)
     def list_flags(request: Request) -> Response:
         """Flags by key, a page at a time."""
         return TaggedResponse(db.flags(project_of(request), flag_query(request)))
 
     @routes.post("/flags", response_model=FlagDocument, status_code=201)
     @resources.writes(
-        lambda request: db.flags_tag(project_of(request), flag_query(request)), required=False
+        lambda request: db.flags_tag(project_of(request), flag_query(request)),
+        required=False,
+        takes=LIST_QUERY,
     )
     def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
         """A new flag; it is off in every environment. 409 where the key is taken."""

@@ -73,11 +73,13 @@ class Resources:
 
     # -- declarations ------------------------------------------------------------------------
 
-    def reads(self, tag: TagSource | None = None, role: Role = Role.READ) -> Conditional:
-        """A route that reads. Without `tag` the finished answer is tagged."""
+    def reads(
+        self, tag: TagSource, role: Role = Role.READ, *, takes: Iterable[str] = ()
+    ) -> Conditional:
+        """A route that reads; `takes` are the query parameters that select what is read."""
         return Conditional(
             authorize=self.needs(role),
-            tag=tag,
+            tag=_of_known(tag, takes),
             comparison=self.db.comparison,
             weak=not self.db.strong,
         )
@@ -96,11 +98,12 @@ class Resources:
         explain: Callable[[Request], Mapping[str, Any]] | None = None,
         represent: Callable[[Request], Any] | None = None,
         location: Callable[[Request], str] | None = None,
+        takes: Iterable[str] = (),
     ) -> Conditional:
-        """A route that changes something whose tag `tag` gives."""
+        """A route that changes something whose tag `tag` gives; `takes` as in `reads`."""
         return Conditional(
             authorize=self.needs(role),
-            tag=tag,
+            tag=_of_known(tag, takes),
             comparison=self.db.comparison,
             weak=not self.db.strong,
             required=self._required if required else False,
@@ -164,6 +167,15 @@ class Resources:
                 if creates:
                     raise malformed_key(name, value)
                 raise not_found(kind, self.key(request, names))
+
+    def flags_tag(self, request: Request) -> ETag:
+        """The tag of the list of flags, as the query selects it; raises 422 for a bad one."""
+        query, project = flag_query(request), project_of(request)
+        place = query.environment
+        if place is not None and self.db.tag(self.db.environment, (project, place)) is None:
+            lists = self.location("environments")
+            raise bad_query("environment", f"There is none of that key. GET {lists} lists them.")
+        return self.db.flags_tag(project, query)
 
     # -- conditions on a collection ----------------------------------------------------------
 
@@ -285,6 +297,24 @@ def patched(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, 
 # -- queries -----------------------------------------------------------------------------------
 
 
+def _of_known(tag: TagSource, takes: Iterable[str]) -> TagSource:
+    """The tag source, which refuses queries that the route would read otherwise than was meant."""
+    known = tuple(takes)
+
+    def source(request: Request) -> ETag | None:
+        found = tag(request)  # 404 comes first
+        asked = [name for name, _ in request.query_params.multi_items()]
+        for name in asked:
+            if name not in known:
+                remedy = f"Send only {', '.join(known)}." if known else "Send none here."
+                raise bad_query(name, f"It is not known. {remedy}")
+            if asked.count(name) > 1:
+                raise bad_query(name, "It occurs more than once. Send it once.")
+        return found
+
+    return source
+
+
 def page_of(request: Request, *, numbered: bool = False) -> Page:
     """`?limit=` and `?cursor=`; raises 422."""
     limit = request.query_params.get("limit", str(PAGE))
@@ -307,11 +337,14 @@ def flag_query(request: Request) -> FlagQuery:
     archived = asked.get("archived", "false")
     if archived not in ("true", "false"):
         raise bad_query("archived", "Send true or false.")
-    for name in ("environment", "tag", "q"):
+    environment = asked.get("environment")
+    if environment is not None and not KEY.fullmatch(environment):
+        raise bad_query("environment", "Send the key of an environment.")
+    for name in ("tag", "q"):
         if "\0" in asked.get(name, "") or len(asked.get(name, "")) > 200:
             raise bad_query(name, "Send at most 200 characters, none of them NUL.")
     return FlagQuery(
-        asked.get("environment"),
+        environment,
         asked.get("tag"),
         asked.get("q"),
         archived == "true",
@@ -324,6 +357,6 @@ def bad_query(name: str, remedy: str) -> Problem:
     return Problem(
         422,
         "validation-failed",
-        f"The query parameter {name} is not accepted. {remedy}",
-        errors=[{"in": "query", "name": name, "detail": remedy}],
+        f"The query parameter {_shown(name)} is not accepted. {remedy}",
+        errors=[{"in": "query", "name": name[:60], "detail": remedy}],
     )
