@@ -151,7 +151,7 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = describe(error.errors(), error.body)
     if isinstance(found, MalformedJSON):
-        return malformed_json(found.reason, found.line, found.column).response()
+        return malformed_json(found.reason, found.place).response()
     places = ", ".join(one.get("pointer") or one.get("name", "") for one in found.errors[:5])
     details: dict[str, Any] = {"errors": found.errors}
     if found.more:
@@ -167,16 +167,20 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     ).response()
 
 
-def malformed_json(reason: str, line: int, column: int) -> Problem:
-    """The answer to a body that is no JSON."""
+def malformed_json(reason: str, place: tuple[int, int] | None) -> Problem:
+    """The answer to a body that is no JSON; `place` is line and column, where they are known."""
+    where, there, members = "", "", {}
+    if place is not None:
+        members = {"line": place[0], "column": place[1]}
+        where, there = f" at line {place[0]}, column {place[1]}", " there"
     return Problem(
         422,
         "malformed-json",
-        f"The body is not JSON: {reason} at line {line}, column {column}. Nothing was changed. "
-        "Correct it there and send the request again.",
+        f"The body is not JSON: {reason}{where}. Nothing was changed. "
+        f"Correct it{there} and send the request again.",
         title="Malformed JSON",
-        line=line,
-        column=column,
+        headers=None,
+        **members,
     )
 
 

@@ -299,7 +299,10 @@ def test_weak_tags_under_strict_comparison_are_refused_and_both_ways_out_are_nam
         (b"\xff", "not UTF-8"),
         (b"1" * 5000, "out of range"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": }', "Expecting value"),
+        (b'{"a": }', "Expecting value: line 1 column 7"),
+        (b'{"a": "b', "Unterminated string starting: line 1 column 7"),
+        (b'{"a": "\n"}', "Invalid control character: line 1 column 8"),
+        (b"\xef\xbb\xbf{}", "does not begin with a byte order mark: line 1 column 1"),
     ],
 )
 def test_json_that_two_readers_could_read_in_two_ways_is_refused(
@@ -307,6 +310,16 @@ def test_json_that_two_readers_could_read_in_two_ways_is_refused(
 ) -> None:
     with pytest.raises(json.JSONDecodeError, match=reason):
         parse_json(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [(b'{"a": 1, "a": 2}', False), (b"\xff", False), (b"NaN", False), (b'{"a": }', True)],
+)
+def test_what_has_no_known_position_names_none(content: bytes, known: bool) -> None:
+    with pytest.raises(json.JSONDecodeError) as caught:
+        parse_json(content)
+    assert (caught.value.doc != "") is known
 
 
 def test_plain_json_is_read_as_it_is() -> None:

@@ -157,8 +157,9 @@ async def _context(request: Request) -> dict[str, Any]:
         content = await request.body()
         sent = await request.json() if content else {}
     except JSONDecodeError as error:
+        where = f" at line {error.lineno}, column {error.colno}" if error.doc else ""
         raise _failure(
-            400, "PARSE_ERROR", f"The content is not JSON: {error.msg}. Send JSON."
+            400, "PARSE_ERROR", f"The content is not JSON: {error.msg}{where}. Send JSON."
         ) from error
     context = sent.get("context", {}) if isinstance(sent, dict) else None
     if not isinstance(context, dict):

@@ -212,16 +212,22 @@ class CappedRequest(Request):
 
 
 def parse_json(content: bytes) -> Any:
-    """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError, which has the position."""
+    """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError.
+
+    The error has the text as its `doc` where it has a position; where `doc` is empty, none is known.
+    """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise json.JSONDecodeError("It is not UTF-8", "", error.start) from error
+        raise json.JSONDecodeError("It is not UTF-8", "", 0) from error
+    if text.startswith("\ufeff"):  # RFC 8259 section 8.1
+        raise json.JSONDecodeError("JSON does not begin with a byte order mark", text, 0)
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except json.JSONDecodeError:
-        raise
+    except json.JSONDecodeError as error:
+        reason = error.msg.removesuffix(" at")  # "Unterminated string starting at"
+        raise json.JSONDecodeError(reason, error.doc, error.pos) from error
     except RecursionError as error:
         raise json.JSONDecodeError("It is nested too deeply", "", 0) from error
     except ValueError as error:  # twice the same name, NaN, 1e999, 5,000 digits, half a surrogate
