@@ -80,9 +80,19 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     return details
 
 
+OF_PYTHON = re.compile(
+    r"dictionary|instance of|extract fields|should match pattern|Input should|after validation", re.I
+)
+"""What means nothing to who sent JSON."""
+
+
 def errors(answer: httpx.Response) -> dict[str, str]:
-    """What is wrong, by JSON pointer."""
-    return {one["pointer"]: one["detail"] for one in problem(answer, 422)["errors"]}
+    """What is wrong, by JSON pointer; each place once, and in words of JSON."""
+    found = problem(answer, 422)["errors"]
+    assert len({one["pointer"] for one in found}) == len(found), found
+    for one in found:
+        assert not OF_PYTHON.search(one["detail"]), one
+    return {one["pointer"]: one["detail"] for one in found}
 
 
 # -- content that is no JSON ----------------------------------------------------------------------
@@ -220,6 +230,9 @@ FLAGS: dict[str, tuple[Any, str]] = {
         "/variants/a b",
     ),
     "too many tags": (FLAG | {"key": "n", "tags": [f"t{n}" for n in range(51)]}, "/tags"),
+    "a tag that nobody sees": (FLAG | {"key": "n", "tags": ["\x01"]}, "/tags/0"),
+    "a tag that turns the text around": (FLAG | {"key": "n", "tags": ["a\u202e"]}, "/tags/0"),
+    "a description that does": (FLAG | {"key": "n", "description": "a\u202e"}, "/description"),
     "a tag that is no text": (FLAG | {"key": "n", "tags": [None]}, "/tags/0"),
     "a key with a slash": (FLAG | {"key": "a/b"}, "/key"),
     "a key with a space": (FLAG | {"key": "a b"}, "/key"),
@@ -308,6 +321,12 @@ PATCHES: dict[str, tuple[str, Any, str]] = {
     "a state's unknown member": (STATE_PATH, {"colour": "red"}, "/colour"),
     "a state's rules": (STATE_PATH, {"rules": {"0": {}}}, "/rules"),
     "an environment's name away": (f"{API}/environments/production", {"name": None}, "/name"),
+    "a project's name": (f"{API}/projects/default", {"name": "a\u2067b"}, "/name"),
+    "an environment's name, turned": (
+        f"{API}/environments/production",
+        {"name": "\u202e"},
+        "/name",
+    ),
     "an environment's name": (f"{API}/environments/production", {"name": "a\0b"}, "/name"),
     "a project's setting": (
         f"{API}/projects/default",
