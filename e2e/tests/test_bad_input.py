@@ -306,6 +306,58 @@ def test_a_state_of_the_wrong_shape_is_refused_by_its_member(unchanged: Place, n
     assert any(one == pointer or one.startswith(f"{pointer}/") for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("fallthrough", "found"),
+    [
+        ("on", {"/fallthrough": "either"}),
+        ({"variant": "on", "split": {"on": 1}}, {"/fallthrough": "either"}),
+        ({}, {"/fallthrough": "either"}),
+        ({"split": {"on": 0.5, "off": 1}}, {"/fallthrough/split/on": "whole number"}),
+        ({"split": {"split": 1}}, {"/fallthrough/split/split": "no variant"}),
+        ({"split": {"a b": 1}}, {"/fallthrough/split/a b": "letters, digits"}),
+        ({"variant": 7}, {"/fallthrough/variant": "a string"}),
+        ({"variant": "on", "bucket_by": "x"}, {"/fallthrough/bucket_by": "not known"}),
+    ],
+)
+def test_only_what_is_wrong_with_what_is_served_is_named(
+    unchanged: Place, fallthrough: Any, found: dict[str, str]
+) -> None:
+    fields = {"If-Match": unchanged.tag(STATE_PATH)}
+    content = STATE | {"fallthrough": fallthrough}
+    said = errors(unchanged.admin.put(STATE_PATH, json=content, headers=fields))
+    assert list(said) == list(found)
+    for pointer, words in found.items():
+        assert words in said[pointer]
+
+
+def test_a_patch_that_adds_a_split_to_a_variant_is_told_to_take_the_variant_away(
+    place: Place,
+) -> None:
+    place.server.new_flag("mixed")
+    path = f"{API}/flags/mixed/environments/production"
+
+    def patch(fallthrough: Any) -> httpx.Response:
+        fields = {"If-Match": place.tag(path), "Content-Type": MERGE_PATCH}
+        return place.admin.patch(path, json={"fallthrough": fallthrough}, headers=fields)
+
+    split = {"split": {"on": 1, "off": 2}}
+    assert '"variant": null' in errors(patch(split))["/fallthrough"]
+    assert patch(split | {"variant": None}).status_code == 200
+    assert patch({"split": {"on": 5}}).status_code == 200
+    away = errors(patch({"variant": "on"}))["/fallthrough"]
+    assert '"split": null, "bucket_by": null' in away
+    assert patch({"variant": "on", "split": None, "bucket_by": None}).status_code == 200
+
+
+@pytest.mark.parametrize("content", [{"type": "string"}, {"type": "float"}])
+def test_a_flag_keeps_its_type_for_good(unchanged: Place, content: Any) -> None:
+    path = f"{API}/flags/kept"
+    fields = {"If-Match": unchanged.tag(path), "Content-Type": MERGE_PATCH}
+    details = problem(unchanged.admin.patch(path, json=content, headers=fields), 409)
+    assert details["type"] == "urn:ifmatch:problem:type-is-fixed"
+    assert "for good" in details["detail"]
+
+
 PATCHES: dict[str, tuple[str, Any, str]] = {
     "a flag's revision": (f"{API}/flags/kept", {"revision": 7}, "/revision"),
     "a flag's unknown member": (f"{API}/flags/kept", {"colour": "red"}, "/colour"),
@@ -569,6 +621,7 @@ def test_two_different_keys_are_a_contradiction(unchanged: Place) -> None:
         ("DELETE", "flags/kept/environments/production", {"GET", "HEAD", "PUT", "PATCH"}),
         ("GET", "keys/x/revoke", {"POST"}),
         ("PUT", "audit", {"GET", "HEAD"}),
+        ("DELETE", "keys/x", {"GET", "HEAD"}),
     ],
 )
 def test_a_method_that_is_not_taken_is_refused_with_those_that_are(
@@ -577,6 +630,32 @@ def test_a_method_that_is_not_taken_is_refused_with_those_that_are(
     answer = unchanged.admin.request(method, f"{API}/{path}", headers={"If-Match": "broken"})
     problem(answer, 405)
     assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+def test_who_would_delete_a_key_is_told_how_to_revoke_it(unchanged: Place) -> None:
+    details = problem(unchanged.admin.delete(f"{API}/keys/key_x"), 405)
+    assert f"POST {API}/keys/{{id}}/revoke" in details["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "missing", "lists"),
+    [
+        ("flags/nothing", "no flag 'nothing'", "flags"),
+        ("flags/nothing/environments/production", "no flag 'nothing'", "flags"),
+        ("flags/nothing/environments/nope", "no flag 'nothing'", "flags"),
+        ("flags/kept/environments/nope", "no environment 'nope'", "environments"),
+        ("flags/a%00b/environments/nope", "no flag 'a\\x00b'", "flags"),
+        ("environments/nope", "no environment 'nope'", "environments"),
+        ("projects/nope", "no project 'nope'", "projects"),
+        ("keys/nope", "no such key", "keys"),
+    ],
+)
+def test_what_is_not_there_is_named_with_the_list_of_what_is(
+    unchanged: Place, path: str, missing: str, lists: str
+) -> None:
+    details = problem(unchanged.admin.get(f"{API}/{path}"), 404)
+    assert missing in details["detail"]
+    assert f"GET {API}/{lists} lists" in details["detail"]
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/flags/kept/nothing", "//flags"])

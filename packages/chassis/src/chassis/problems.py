@@ -112,7 +112,8 @@ def _plain(error: HTTPException) -> Problem:
     return Problem(status, slug, said, headers=error.headers)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
+    """The answer to an HTTPException, ours or not; where handlers of one's own end."""
     assert isinstance(error, HTTPException)  # noqa: S101 (what it is registered for)
     if error.status_code < 400:  # a redirect that was raised
         return Response(status_code=error.status_code, headers=error.headers)
@@ -272,7 +273,7 @@ def install(app: Starlette) -> None:
     its Host field names, which may be anybody's.
     """
     app.router.redirect_slashes = False
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Conflict, _on_conflict)
     app.add_exception_handler(Missing, _on_missing)

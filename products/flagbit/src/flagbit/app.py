@@ -68,6 +68,7 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))
+    app.add_exception_handler(405, keys.on_method(resources))
     return app
 
 

@@ -147,11 +147,26 @@ class Resources:
         self._check_names(request, kind, names, creates=creates)
         bound = principal_of(request).project
         if bound not in (None, key[0]):  # only the path of a project can lead outside
-            raise not_found(kind, key)
+            raise self._not_found(kind, key)
         found = self.db.tag(kind, key)
         if found is None and not (creates and self._may_create(request)):
-            raise not_found(kind, key, creates=creates)
+            raise self._not_found(kind, key, creates=creates)
         return found
+
+    def _not_found(self, kind: Kind, key: Key, *, creates: bool = False) -> Problem:
+        """404 for a row that is not there. Of a state it is the flag or the environment."""
+        missing, name = kind, key[-1]
+        if kind.name == "state":
+            missing, name = self.db.environment, key[2]
+            if not KEY.fullmatch(key[1]) or self.db.tag(self.db.flag, key[:2]) is None:
+                missing, name = self.db.flag, key[1]
+        create = " To create it, send If-None-Match: *." if creates else ""
+        return Problem(
+            404,
+            f"{kind.name}-not-found",
+            f"There is no {missing.name} {_shown(name)}. "
+            f"GET {self.location(_PLURALS[missing.name])} lists what there is.{create}",
+        )
 
     def _may_create(self, request: Request) -> bool:
         """Create-only creates; so does a plain PUT, in a project where it needs no condition."""
@@ -166,7 +181,7 @@ class Resources:
             if not KEY.fullmatch(value):
                 if creates:
                     raise malformed_key(name, value)
-                raise not_found(kind, self.key(request, names))
+                raise self._not_found(kind, self.key(request, names))
 
     def flags_tag(self, request: Request) -> ETag:
         """The tag of the list of flags, as the query selects it; raises 422 for a bad one."""
@@ -207,21 +222,7 @@ def written(
 
 # -- problems ----------------------------------------------------------------------------------
 
-_PLURALS = {"flag": "flags", "environment": "environments", "state": "flags", "project": "projects"}
-
-
-def not_found(kind: Kind, key: Key, *, creates: bool = False) -> Problem:
-    """404 for a row that is not there."""
-    if kind.name == "state":
-        what = f"no flag {_shown(key[1])} in an environment {_shown(key[2])}"
-    else:
-        what = f"no {kind.name} {_shown(key[-1])}"
-    create = " To create it, send If-None-Match: *." if creates else ""
-    return Problem(
-        404,
-        f"{kind.name}-not-found",
-        f"There is {what}. GET /api/v1/{_PLURALS[kind.name]} lists what there is.{create}",
-    )
+_PLURALS = {"flag": "flags", "environment": "environments", "project": "projects"}
 
 
 def _shown(name: str) -> str:
