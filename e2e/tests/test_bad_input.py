@@ -81,7 +81,8 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 OF_PYTHON = re.compile(
-    r"dictionary|instance of|extract fields|should match pattern|Input should|after validation", re.I
+    r"dictionary|instance of|extract fields|should match pattern|Input should|after validation",
+    re.I,
 )
 """What means nothing to who sent JSON."""
 
@@ -549,7 +550,10 @@ def test_what_is_not_there_is_not_found_whatever_the_query_is(unchanged: Place, 
 def test_every_read_names_the_queries_that_it_takes(unchanged: Place) -> None:
     """Those of the description, and it takes no others."""
     names = {"key": ["kept"], "flag": ["kept"], "environment": ["production"]}
-    names |= {"project": ["default"], "id": [unchanged.admin.get(f"{API}/keys").json()["items"][0]["id"]]}
+    names |= {
+        "project": ["default"],
+        "id": [unchanged.admin.get(f"{API}/keys").json()["items"][0]["id"]],
+    }
     for operation in reads(unchanged.server):
         answer = unchanged.admin.get(f"{operation.paths(names)[0]}?surplus=1")
         (error,) = problem(answer, 422)["errors"]

@@ -136,9 +136,7 @@ def test_environments_are_listed(ada: Person) -> None:
     ]
 
 
-def test_a_hostile_description_reaches_no_terminal(
-    ada: Person, flag: str, quartet: Server
-) -> None:
+def test_a_hostile_description_reaches_no_terminal(ada: Person, flag: str, quartet: Server) -> None:
     """The API refuses one; plain SQL asks nobody."""
     hostile = "\x1b[31m\x9bJ\u202egpj"
     refused = ada.run(

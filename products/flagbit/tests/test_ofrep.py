@@ -112,9 +112,7 @@ def test_keys_of_every_project_count_as_keys_of_the_default_one(
 
 
 @pytest.mark.parametrize("path", [BULK, f"{BULK}/kept"])
-def test_a_key_whose_environment_is_gone_is_told_so(
-    fresh: Served, path: str
-) -> None:
+def test_a_key_whose_environment_is_gone_is_told_so(fresh: Served, path: str) -> None:
     """Not an empty success, which clients take for no flags at all. Plain SQL asks nobody."""
     installation, client = fresh
     key = new_key(client, "development")
@@ -237,7 +235,11 @@ def test_any_text_as_a_key_comes_back_as_json(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("method", "fields", "refused"),
-    [("PUT", "", "method"), ("POST", "x-secret", "headers"), ("PUT", "x-secret", "method, headers")],
+    [
+        ("PUT", "", "method"),
+        ("POST", "x-secret", "headers"),
+        ("PUT", "x-secret", "method, headers"),
+    ],
 )
 def test_a_preflight_that_is_refused_says_what_would_be_allowed(
     client: TestClient, method: str, fields: str, refused: str

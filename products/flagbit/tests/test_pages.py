@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text as statement_of
 from starlette.testclient import TestClient
 
 from chassis.application import Application
@@ -50,8 +50,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installat
             assert made.status_code == 201, made.text
         with installation.databases["flagbit"].writing() as connection:
             # The API refuses what cannot be seen; plain SQL asks nobody.
-            statement = "UPDATE flag SET description = :text WHERE key = 'hostile'"
-            connection.execute(text(statement), {"text": HOSTILE})
+            statement = statement_of("UPDATE flag SET description = :text WHERE key = 'hostile'")
+            connection.execute(statement, {"text": HOSTILE})
         yield installation, client
 
 

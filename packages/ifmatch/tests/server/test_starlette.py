@@ -257,9 +257,7 @@ def test_a_read_compares_as_it_was_declared(tag: Callable[[Request], ETag] | Non
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_read_that_is_refused_is_not_told_to_make_its_change_anew(method: str) -> None:
-    declared = Conditional(
-        authorize=PUBLIC, comparison=Comparison.STATE, safe=method == "POST"
-    )
+    declared = Conditional(authorize=PUBLIC, comparison=Comparison.STATE, safe=method == "POST")
     answer = client_of(declared, plain, method).request(
         method, "/thing", headers={"If-Match": '"old"'}
     )

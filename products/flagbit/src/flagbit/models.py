@@ -84,7 +84,7 @@ class Fixed(Content):
 
 
 def _how(served: Any) -> str | None:
-    """Which of the two was meant. The tags stand in the places of errors, so they are no members."""
+    """The tag of the one that was meant. It shows in the place of an error: no member has it."""
     if not isinstance(served, dict) or ("variant" in served) == ("split" in served):
         return None
     return "(variant)" if "variant" in served else "(split)"
@@ -268,8 +268,8 @@ class KeyDocument(BaseModel):
     product: str | None
     project: str | None
     environment: str | None
-    created: int
-    revoked: int | None
+    created: str
+    revoked: str | None
 
 
 class NewKeyDocument(KeyDocument):

@@ -6,9 +6,9 @@
 The key of the request names the environment. A server key sees every flag, a client key those that
 are marked for clients; what is not seen is as if it did not exist.
 
-What clients lean on: `variant` and `reason` are in every success, `errorCode` and `errorDetails` in
-every failure, whoever refused, and `key` in those of a single flag; a float travels as `1.0`; a flag
-that is off has a value, with the reason DISABLED.
+What clients lean on: `variant` and `reason` are in every success, `errorCode` and `errorDetails`
+in every failure, whoever refused, and `key` in those of a single flag; a float travels as `1.0`; a
+flag that is off has a value, with the reason DISABLED.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,7 +32,7 @@ from chassis.problems import Problem, install
 from chassis.product import Context
 from chassis.rights import Principal, Role
 from flagbit.db import DEFAULT_PROJECT
-from flagbit.evaluations import CompiledFlag, Evaluations, Snapshot
+from flagbit.evaluations import CompiledFlag, Evaluations
 from flagbit.rules import TargetingKeyMissing
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
@@ -75,9 +75,7 @@ def application(
         capped = CappedRequest(request.scope, request.receive)
         capped.max_content = MAX_CONTEXT
         about = await _context(capped)
-        return await run_in_threadpool(
-            asking.for_one, principal, request.path_params["key"], about
-        )
+        return await run_in_threadpool(asking.for_one, principal, request.path_params["key"], about)
 
     app = Starlette(
         routes=[

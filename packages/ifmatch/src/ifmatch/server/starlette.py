@@ -214,7 +214,8 @@ class CappedRequest(Request):
 def parse_json(content: bytes) -> Any:
     """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError.
 
-    The error has the text as its `doc` where it has a position; where `doc` is empty, none is known.
+    The error has the text as its `doc` where it has a position; an empty `doc` says that it has
+    none.
     """
     try:
         text = content.decode("utf-8")
@@ -538,9 +539,9 @@ async def _problem(
     failed = verdict.outcome is Outcome.PRECONDITION_FAILED
     more = await _call(declared.explain, request) if failed and declared.explain else {}
     details = problem(verdict, etag, **more)
-    if failed and verdict.field == "If-Match" and verdict.malformed is None:
-        if declared.safe or request.method in SAFE_METHODS:
-            details["detail"] = _why_not_read(declared, etag)
+    reads = declared.safe or request.method in SAFE_METHODS
+    if failed and reads and verdict.field == "If-Match" and verdict.malformed is None:
+        details["detail"] = _why_not_read(declared, etag)
     return Response(
         json.dumps(details, ensure_ascii=False), verdict.status, media_type=PROBLEM_JSON
     )
