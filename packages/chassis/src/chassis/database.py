@@ -65,7 +65,8 @@ class Database:
             return False
         database = cls.open(settings, name)
         try:
-            return bool(database._applied())
+            with _explaining(database.engine):
+                return bool(database._applied())
         finally:
             database.close()
 
@@ -94,13 +95,8 @@ class Database:
         All steps are one transaction under one lock: of two processes that start at once, one
         migrates and the other finds it done. Raises SchemaUnknown or FileUnusable.
         """
-        try:
+        with _explaining(self.engine):
             self._migrate(script_location)
-        except (DatabaseError, sqlite3.DatabaseError) as error:
-            said = _unusable(self.engine.url.database, error)
-            if said is None:
-                raise
-            raise FileUnusable(said) from error
 
     def _migrate(self, script_location: str) -> None:
         scripts = _scripts(script_location)
@@ -172,6 +168,18 @@ class Database:
             )
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
             yield connection
+
+
+@contextmanager
+def _explaining(engine: Engine) -> Iterator[None]:
+    """Raises FileUnusable where SQLite's file is at fault."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        said = _unusable(engine.url.database, error)
+        if said is None:
+            raise
+        raise FileUnusable(said) from error
 
 
 def _unusable(path: str | None, error: Exception) -> str | None:

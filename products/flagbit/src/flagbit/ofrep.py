@@ -86,7 +86,7 @@ def application(
     install(app)
     # CORS is outermost, so that 304, 401 and 500 carry its fields too: a browser takes an answer
     # without them for a network error.
-    app.user_middleware[:0] = [_cors(origins), Middleware(_Failures)]
+    app.user_middleware[:0] = [_cors(origins), Middleware(_InOFREP)]
     return app
 
 
@@ -123,7 +123,7 @@ class _Asking:
         """One flag, if the key sees it."""
         flag = self._flags(principal).get(key)
         if flag is None or not _sees(principal, flag):
-            raise _failure(
+            raise _Failure(
                 404,
                 "FLAG_NOT_FOUND",
                 f"There is no flag {key[:60]!a} here. Correct its name; for a client key, mark "
@@ -139,7 +139,7 @@ class _Asking:
         if flags is None:
             raise Problem(
                 403,
-                "environment-not-found",
+                "environment-gone",
                 f"This key is for the environment {environment}, which is not there any more. Make "
                 f"a key for another one: POST {self._keys}.",
             )
@@ -156,13 +156,13 @@ async def _context(request: Request) -> dict[str, Any]:
         sent = await request.json() if content else {}
     except JSONDecodeError as error:
         where = f" at line {error.lineno}, column {error.colno}" if error.doc else ""
-        raise _failure(
+        raise _Failure(
             400, "PARSE_ERROR", f"The content is not JSON: {error.msg}{where}. Send JSON."
         ) from error
     context = sent.get("context", {}) if isinstance(sent, dict) else None
     if not isinstance(context, dict):
         remedy = 'Send {"context": {"targetingKey": "..."}}.'
-        raise _failure(400, "INVALID_CONTEXT", f"The context is not an object. {remedy}")
+        raise _Failure(400, "INVALID_CONTEXT", f"The context is not an object. {remedy}")
     return context
 
 
@@ -196,15 +196,19 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 # -- what is refused -------------------------------------------------------------------------------
 
 
-def _failure(status: int, code: str, details: str) -> Problem:
-    return Problem(status, code.lower().replace("_", "-"), details, errorCode=code)
+class _Failure(Problem):
+    """A refusal with one of OFREP's own codes."""
+
+    def __init__(self, status: int, code: str, details: str) -> None:
+        super().__init__(status, code.lower().replace("_", "-"), details, errorCode=code)
 
 
-_CODES = {413: "INVALID_CONTEXT", 415: "PARSE_ERROR"}
-"""OFREP's code of what is refused by others; GENERAL where it has no nearer one."""
+CODES = {413: "INVALID_CONTEXT", 415: "PARSE_ERROR"}
+OTHER = "GENERAL"
+"""OFREP's codes of what is refused by others, by status."""
 
 
-class _Failures:
+class _InOFREP:
     """Says in OFREP's words what was refused in problem details, whoever refused it.
 
     Clients look for `errorCode`, show `errorDetails`, and take an answer about one flag for a
@@ -244,7 +248,7 @@ def _in_own_words(
     problem = json.loads(content)
     _, _, key = scope["path"].partition("/v1/evaluate/flags/")
     failure = {"key": key} if key else {}
-    failure["errorCode"] = problem.get("errorCode") or _CODES.get(problem["status"], "GENERAL")
+    failure["errorCode"] = problem.get("errorCode") or CODES.get(problem["status"], OTHER)
     failure["errorDetails"] = problem["detail"]
     said = json.dumps(failure, separators=(",", ":")).encode()  # a key may be any text
     ours = {b"content-type": b"application/json", b"content-length": b"%d" % len(said)}
