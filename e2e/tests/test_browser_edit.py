@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 
 from e2e.browsing import Person, launched
 from e2e.program import API, BIN, Server, serving
+from e2e.raw_sql import RawSQL
 
 pytestmark = pytest.mark.browser
 
@@ -652,7 +653,10 @@ HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)> a
 def test_what_others_sent_is_text_and_nothing_in_it_is_hidden(
     people: Any, quartet: Server, flag: str
 ) -> None:
-    quartet.new_flag("hostile", description=HOSTILE, tags=["<b>bold</b>"])
+    """Unseen characters are refused; what plain SQL put there is shown by its number."""
+    quartet.new_flag("hostile", tags=["<b>bold</b>"])
+    statement = "UPDATE flag SET description = %s WHERE key = 'hostile'"
+    assert RawSQL(quartet.log.parent).execute("flagbit", statement, HOSTILE) == 1
     ada = people("<i>Ada</i>")
     row = ada.row("hostile")
     expect(row).to_contain_text("<script>document.title")

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from e2e.program import API, BIN, Server, free_port
+from e2e.raw_sql import RawSQL
 
 Ran = subprocess.CompletedProcess[str]
 FLAGBIT = str(BIN / "flagbit")
@@ -135,12 +136,22 @@ def test_environments_are_listed(ada: Person) -> None:
     ]
 
 
-def test_a_hostile_description_reaches_no_terminal(ada: Person, flag: str) -> None:
-    ada.run("flags", "set", flag, "--patch", json.dumps({"description": "\x1b[31m\x9bJ\u202egpj"}))
-    for words in (["list"], ["get", flag], ["history", flag], ["get", flag, "--json"]):
-        shown = ada.run("flags", *words).stdout
-        assert not {"\x1b", "\x9b", "\u202e"} & set(shown), words
-    assert ada.get(flag)["description"] == "\x1b[31m\x9bJ\u202egpj"
+def test_a_hostile_description_reaches_no_terminal(ada: Person, flag: str, quartet: Server) -> None:
+    """The API refuses one; plain SQL asks nobody."""
+    hostile = "\x1b[31m\x9bJ\u202egpj"
+    refused = ada.run(
+        "flags", "set", flag, "--patch", json.dumps({"description": hostile}), status=None
+    )
+    assert refused.returncode != 0
+    statement = "UPDATE flag SET description = %s WHERE key = %s"
+    assert RawSQL(quartet.log.parent).execute("flagbit", statement, hostile, flag) == 1
+    assert ada.get(flag)["description"] == hostile
+    shown = [ada.run("flags", *words).stdout for words in (["list"], ["get", flag])]
+    ada.run("flags", "set", flag, "--patch", json.dumps({"description": "clean"}))
+    shown.append(ada.run("flags", "history", flag).stdout)
+    assert "clean" in shown[-1]
+    for text in (refused.stderr, *shown):
+        assert not {"\x1b", "\x9b", "\u202e"} & set(text), text
 
 
 # -- two people ----------------------------------------------------------------------------------

@@ -154,9 +154,45 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert str(file) in reason(Settings(data=file / "data"))
 
 
-def test_a_damaged_secret_is_named(tmp_path: Path) -> None:
-    (tmp_path / "secret.key").write_text("x")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    said = reason(Settings(data=Path("/proc/x")))
+    assert said.startswith("--data /proc/x: ")
+    assert said.endswith("Give a folder that this user may write to.")
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+def test_a_damaged_secret_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret.key").write_bytes(content)
     assert "Restore it from a backup" in reason(Settings(data=tmp_path))
+
+
+def test_a_secret_that_is_no_text_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_bytes(b"\xff" * 64)
+    assert "Restore it from a backup" in reason(Settings(data=tmp_path))
+
+
+@pytest.mark.parametrize("name", ["quartet", "notebook"])
+@pytest.mark.parametrize("content", [b"not a database at all\n" * 100, b"SQLite format 3\0" * 50])
+def test_a_file_that_is_no_database_is_named_and_left_alone(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    file = tmp_path / f"{name}.db"
+    file.write_bytes(content)
+    said = reason(Settings(data=tmp_path))
+    assert said.startswith(f"{file} ")
+    assert said.endswith(
+        "Restore it from a backup; or move it away, and an empty one is made in its place."
+    )
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["quartet.db", "notebook.db", "secret.key", "lock"])
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    said = reason(Settings(data=tmp_path))
+    assert str(tmp_path / name) in said
+    assert said.endswith("Give a folder that this user may write to.")
 
 
 @pytest.mark.parametrize("reference", ["nowhere:PRODUCT", "notebook:NOTHING", "notebook:Order"])

@@ -92,6 +92,18 @@ def test_two_different_keys_are_400(
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:ifmatch:problem:two-keys")
 
 
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_field_beside_a_key_is_no_other_key(
+    client: TestClient, path: str, empty: str, session: str
+) -> None:
+    """Nor does it stand in the way of a session."""
+    key = {"Authorization": f"Bearer {ADMIN}", "X-API-Key": empty}
+    assert client.get(path, headers=key).status_code == 200
+    cookie = fields(client, session) | {"X-API-Key": empty}
+    assert client.get(path, headers=cookie).status_code == 200
+
+
 def test_a_key_comes_before_the_cookie_that_the_browser_adds(
     client: TestClient, installation: Installation, session: str
 ) -> None:

@@ -91,6 +91,19 @@ def test_405_names_every_method_of_the_address(client: TestClient) -> None:
     assert client.put("/sign-in").headers["allow"] == "GET, HEAD, POST"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/notebook/whoami/", "/notebook/notes/x/", "/sign-in/"])
+def test_a_slash_too_many_leads_nowhere_whatever_host_is_named(
+    client: TestClient, method: str, path: str
+) -> None:
+    """Starlette would answer with a Location that has the request's Host."""
+    answer = client.request(method, path, headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+    assert "evil.example" not in answer.text
+    assert answer.json()["detail"].endswith("Check the path, and the slash at its end.")
+
+
 def test_headers_of_a_raised_error_are_kept(client: TestClient) -> None:
     assert client.get("/notebook/fail/teapot").headers["x-pot"] == "short"
 

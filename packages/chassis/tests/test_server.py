@@ -46,6 +46,18 @@ def test_the_first_start_gives_a_way_in_and_a_key_and_the_next_only_a_way_in(
     assert second.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize("command", [("serve", *PORT), ("migrate",), ("keys", "list")])
+def test_data_that_cannot_be_used_is_one_line_and_status_2(
+    program: Start, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "quartet.db").write_text("no database")
+    for data in (tmp_path, tmp_path / "quartet.db" / "x"):
+        server = program(*command, "--data", str(data))
+        assert server.wait() == 2
+        assert server.err.startswith("error: ")
+        assert server.err.count("\n") == 1
+
+
 def test_nothing_secret_is_in_the_log(program: Start) -> None:
     server = program("serve", *PORT, "--access-log", "--log-level", "debug")
     key, link = server.admin_key, server.link

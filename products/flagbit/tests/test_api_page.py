@@ -23,6 +23,7 @@ from flagbit.client.refusals import WORDS
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.product import PRODUCT
 from flagbit.rules import TargetingKeyMissing
+from ifmatch import Comparison
 
 DOCS = Path(__file__).parents[3] / "docs/reference"
 KINDS = ("flag", "state", "environment", "project")
@@ -117,8 +118,12 @@ def test_every_problem_is_on_the_page_with_its_status() -> None:
 
 
 def test_ofrep_is_on_the_page() -> None:
-    served = ofrep.application(SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+    context: Any = SimpleNamespace(
+        authenticate=None, path=str, settings=SimpleNamespace(comparison=Comparison.STATE)
+    )
+    served = ofrep.application(SimpleNamespace(), context)  # type: ignore[arg-type]
     paths = {("POST", route.path) for route in served.routes if isinstance(route, Route)}
     assert {(row[0], row[1]) for row in table("method | path below `/ofrep`")} == paths
-    codes = set(re.findall(r'_failure\([^"]*"([A-Z_]+)"', inspect.getsource(ofrep)))
-    assert {row[0] for row in table("errorCode")} == codes | {TargetingKeyMissing.code}
+    codes = set(re.findall(r'_Failure\([^"]*"([A-Z_]+)"', inspect.getsource(ofrep)))
+    known = codes | {TargetingKeyMissing.code, ofrep.OTHER} | set(ofrep.CODES.values())
+    assert {row[0] for row in table("errorCode")} == known

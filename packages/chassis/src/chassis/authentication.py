@@ -115,11 +115,11 @@ def key_of(request: Request) -> str | None:
     """The key that a request carries in a field; None where it carries none.
 
     Raises Problem 400 for two different ones. `Authorization: <key>` without a scheme is what
-    clients of feature-flag servers send.
+    clients of feature-flag servers send. An empty `X-API-Key` is none: templates leave it behind.
     """
     found = {
         *(_of_authorization(value) for value in request.headers.getlist("authorization")),
-        *(value.strip() for value in request.headers.getlist("x-api-key")),
+        *(value.strip() for value in request.headers.getlist("x-api-key") if value.strip()),
     }
     if len(found) > 1:
         raise Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from chassis.settings import OperatorError, Settings
@@ -29,6 +31,10 @@ _MIGRATION_WAIT_SECONDS = 300
 
 class SchemaUnknown(OperatorError):
     """The database was migrated by another, probably newer version."""
+
+
+class FileUnusable(OperatorError):
+    """The SQLite file is none, or cannot be opened; the message says what to do."""
 
 
 class Database:
@@ -59,7 +65,8 @@ class Database:
             return False
         database = cls.open(settings, name)
         try:
-            return bool(database._applied())
+            with _explaining(database.engine):
+                return bool(database._applied())
         finally:
             database.close()
 
@@ -86,8 +93,12 @@ class Database:
         """Bring the schema up to date with the scripts of that package path or folder.
 
         All steps are one transaction under one lock: of two processes that start at once, one
-        migrates and the other finds it done.
+        migrates and the other finds it done. Raises SchemaUnknown or FileUnusable.
         """
+        with _explaining(self.engine):
+            self._migrate(script_location)
+
+    def _migrate(self, script_location: str) -> None:
         scripts = _scripts(script_location)
         if self.is_current(script_location):
             return
@@ -157,6 +168,37 @@ class Database:
             )
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
             yield connection
+
+
+@contextmanager
+def _explaining(engine: Engine) -> Iterator[None]:
+    """Raises FileUnusable where SQLite's file is at fault."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        said = _unusable(engine.url.database, error)
+        if said is None:
+            raise
+        raise FileUnusable(said) from error
+
+
+def _unusable(path: str | None, error: Exception) -> str | None:
+    """What to tell the operator of a SQLite file; None for what has to be seen as it is."""
+    cause = getattr(error, "orig", error)
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    _, _, name = getattr(cause, "sqlite_errorname", "").partition("_")
+    kind = name.partition("_")[0]  # such as CORRUPT of SQLITE_CORRUPT_INDEX
+    if kind in ("NOTADB", "CORRUPT"):
+        return (
+            f"{path} is no SQLite database, or a damaged one. Restore it from a backup; or move it "
+            "away, and an empty one is made in its place."
+        )
+    if kind in ("CANTOPEN", "READONLY", "PERM"):
+        return f"{path}: {cause}. Give a folder that this user may write to."
+    if kind in ("IOERR", "FULL"):
+        return f"{path}: {cause}. Make room on its disk, or mend it, or give another folder."
+    return None
 
 
 @cache

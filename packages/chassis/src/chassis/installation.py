@@ -166,7 +166,7 @@ def _explain(error: BaseException, settings: Settings) -> str | None:
             f"DATABASE_URL: the database refused: {' '.join(str(error.orig).split())} "
             "Start it, or correct the URL."
         )
-    if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+    if isinstance(error, OSError) and error.filename is not None:
         return (
             f"--data {settings.data}: {error.strerror} ({error.filename}). "
             "Give a folder that this user may write to."

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
@@ -77,12 +78,20 @@ class KeyRecord:
 
 
 def represent(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What people edit of a key, as JSON."""
+    """What people edit of a key, as JSON: its times in the form of RFC 3339."""
     shown = ("id", "prefix", "owner", "role", "product", "project", "environment")
-    return {name: row[name] for name in (*shown, "created", "revoked")}
+    times = {name: _instant(row[name]) for name in ("created", "revoked")}
+    return {name: row[name] for name in shown} | times
 
 
-ROWS = GuardedTable(api_key, key=(api_key.c.id,), represent=represent)
+def _instant(seconds: int | None) -> str | None:
+    """In UTC with milliseconds, as the products write theirs, so that texts sort as times do."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+ROWS = GuardedTable(api_key, key=(api_key.c.id,), represent=represent, epoch="2")
 
 
 class Keys:

@@ -94,6 +94,7 @@ _PLAIN = {
     429: ("too-many-requests", "That was too often. Wait, then send it again."),
     503: ("unavailable", "The service cannot answer now. Wait a little, then try again."),
 }
+_STRAY_SLASH = "There is nothing at this address. Check the path, and the slash at its end."
 _FASTAPI_UNREADABLE = "There was an error parsing the body"
 _UNREADABLE = (
     "The body could not be read as JSON: it is not UTF-8, or it is nested too deeply. "
@@ -111,14 +112,22 @@ def _plain(error: HTTPException) -> Problem:
     return Problem(status, slug, said, headers=error.headers)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
+    """The answer to an HTTPException, ours or not; where handlers of one's own end."""
     assert isinstance(error, HTTPException)  # noqa: S101 (what it is registered for)
     if error.status_code < 400:  # a redirect that was raised
         return Response(status_code=error.status_code, headers=error.headers)
     known = error if isinstance(error, Problem) else _plain(error)
+    if known.status_code == 404 and known.detail == _PLAIN[404][1] and _ends_with_slash(request):
+        known.detail = _STRAY_SLASH
     if known.status_code == 405:
         known = _with_allow(known, request.scope)
     return known.response()
+
+
+def _ends_with_slash(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path.endswith("/")
 
 
 def _with_allow(error: Problem, scope: Scope) -> Problem:
@@ -143,7 +152,7 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = describe(error.errors(), error.body)
     if isinstance(found, MalformedJSON):
-        return malformed_json(found.reason, found.line, found.column).response()
+        return malformed_json(found.reason, found.place).response()
     places = ", ".join(one.get("pointer") or one.get("name", "") for one in found.errors[:5])
     details: dict[str, Any] = {"errors": found.errors}
     if found.more:
@@ -159,16 +168,20 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     ).response()
 
 
-def malformed_json(reason: str, line: int, column: int) -> Problem:
-    """The answer to a body that is no JSON."""
+def malformed_json(reason: str, place: tuple[int, int] | None) -> Problem:
+    """The answer to a body that is no JSON; `place` is line and column, where they are known."""
+    where, there, members = "", "", {}
+    if place is not None:
+        members = {"line": place[0], "column": place[1]}
+        where, there = f" at line {place[0]}, column {place[1]}", " there"
     return Problem(
         422,
         "malformed-json",
-        f"The body is not JSON: {reason} at line {line}, column {column}. Nothing was changed. "
-        "Correct it there and send the request again.",
+        f"The body is not JSON: {reason}{where}. Nothing was changed. "
+        f"Correct it{there} and send the request again.",
         title="Malformed JSON",
-        line=line,
-        column=column,
+        headers=None,
+        **members,
     )
 
 
@@ -254,8 +267,13 @@ def unexpected(number: str) -> Problem:
 
 
 def install(app: Starlette) -> None:
-    """Give an application (FastAPI is one) the handlers that make every error a problem."""
-    app.add_exception_handler(HTTPException, _on_http)
+    """Give an application (FastAPI is one) the handlers that make every error a problem.
+
+    An address with a slash too many is one: Starlette would send the client on, to the host that
+    its Host field names, which may be anybody's.
+    """
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Conflict, _on_conflict)
     app.add_exception_handler(Missing, _on_missing)

@@ -9,7 +9,7 @@ MIGRATIONS = "chassis.migrations"
 
 metadata = MetaData()
 
-# Times are whole seconds since the epoch: one form on both databases, and in JSON.
+# Times are whole seconds since the epoch: one form on both databases.
 api_key = Table(
     "api_key",
     metadata,

@@ -31,10 +31,11 @@ def load_secret(data: Path, given: str | None = None) -> bytes:
     path = data / FILE_NAME
     if not path.exists():
         _create(path)
-    secret = path.read_text("ascii").strip()
-    if len(secret) < SHORTEST_SECRET:
+    secret = path.read_text("ascii", "replace").strip()
+    if len(secret) < SHORTEST_SECRET or not secret.isascii():
+        what = f"{len(secret)} characters" if secret.isascii() else "bytes that are no ASCII"
         raise SecretDamaged(
-            f"{path} is damaged: it has {len(secret)} characters. Restore it from a backup; "
+            f"{path} is damaged: it has {what}. Restore it from a backup; "
             "or remove it, and every key has to be made anew."
         )
     return secret.encode()

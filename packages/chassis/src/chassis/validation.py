@@ -5,27 +5,40 @@ Never the value that was sent: it may be a secret, or a megabyte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 AT_MOST = 20
 _LONGEST_DETAIL = 400
+_SUBJECT = re.compile(r"^(Input|String|List|Dictionary) should")
 _LONGEST_POINTER = 200
 
 _DETAILS = {
     "missing": "It is missing. Add it.",
     "extra_forbidden": "It is not known here. Remove it, or correct its name.",
+    "model_type": "It should be an object.",
+    "model_attributes_type": "It should be an object.",
+    "dict_type": "It should be an object.",
+    "list_type": "It should be an array.",
+    "string_type": "It should be a string.",
+    "int_type": "It should be a whole number.",
+    "bool_type": "It should be true or false.",
+    "string_pattern_mismatch": "It has characters that it should not have. See the description.",
 }
+"""What pydantic says in words of Python, in words of JSON."""
 
 
 @dataclass(frozen=True)
 class MalformedJSON:
-    """A body that is no JSON, and where it stops being so; both count from 1."""
+    """A body that is no JSON, and where it stops being so: line and column, both from 1.
+
+    `place` is None where that is not known.
+    """
 
     reason: str
-    line: int
-    column: int
+    place: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,10 @@ def describe(errors: Sequence[Any], body: Any) -> MalformedJSON | Invalid:
 
 def _malformed(error: Any, body: Any) -> MalformedJSON:
     at = error["loc"][-1]
-    reason = str(error.get("ctx", {}).get("error", "it ends too early"))
-    if not isinstance(body, str) or not isinstance(at, int):
-        return MalformedJSON(reason, 1, 1)
-    return MalformedJSON(reason, body.count("\n", 0, at) + 1, at - body.rfind("\n", 0, at))
+    reason = str(error.get("ctx", {}).get("error", "it ends too early")).removesuffix(" at")
+    if not isinstance(body, str) or not body or not isinstance(at, int):
+        return MalformedJSON(reason, None)
+    return MalformedJSON(reason, (body.count("\n", 0, at) + 1, at - body.rfind("\n", 0, at)))
 
 
 def _error(error: Any, body: Any) -> dict[str, Any]:
@@ -98,5 +111,6 @@ def _detail(error: Any) -> str:
     if kind == "union_tag_invalid":  # its message repeats what was sent
         return f"{context['discriminator']} should be one of {context['expected_tags']}."
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message.replace("Input should", "It should")[:_LONGEST_DETAIL]
+    message = _SUBJECT.sub("It should", message)[:_LONGEST_DETAIL]
+    message = message.partition(" after validation")[0]
     return message if message.endswith((".", "!", "?")) else f"{message}."

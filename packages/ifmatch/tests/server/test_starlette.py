@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -133,6 +133,53 @@ def test_without_an_early_tag_the_finished_answer_is_tagged() -> None:
     assert not {"content-length", "content-type"} & set(again.headers)
 
 
+OF_A_304 = ("cache-control", "content-location", "date", "etag", "expires", "vary")
+"""What 15.4.5 wants in a 304 as it would be in the 200."""
+
+
+def of_a_304(fields: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: fields.get(name) for name in OF_A_304}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("own", ["max-age=60", None])
+def test_a_late_304_carries_every_field_that_the_200_would_have_had(
+    method: str, own: str | None
+) -> None:
+    async def full(_request: Request) -> Response:
+        fields = {
+            "Content-Location": "/elsewhere",
+            "Date": "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Expires": "Sun, 06 Nov 1994 09:49:37 GMT",
+            "Last-Modified": "Sun, 06 Nov 1994 07:49:37 GMT",
+            "Vary": "Accept",
+        } | ({} if own is None else {"Cache-Control": own})
+        return PlainTextResponse("hello", headers=fields)
+
+    declared = Conditional(authorize=lambda _: "Ada", safe=method == "POST")
+    client = client_of(declared, full, method)
+    first = client.request(method, "/thing")
+    again = client.request(method, "/thing", headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code) == (200, 304)
+    assert of_a_304(again.headers) == of_a_304(first.headers)
+    assert None not in of_a_304(again.headers).values()
+    assert again.headers["cache-control"] == (own or "private, no-cache")
+    assert again.headers["vary"] == "Accept, Authorization, X-API-Key, Cookie"
+    assert not {"content-length", "content-type", "last-modified"} & set(again.headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_early_304_says_how_to_cache_as_the_200_does(method: str) -> None:
+    async def tagged(_request: Request) -> Response:
+        return TaggedResponse(Representation(None, b"{}", TAG))
+
+    declared = Conditional(authorize=lambda _: "Ada", tag=lambda _: TAG)
+    client = client_of(declared, tagged, method)
+    again = client.request(method, "/thing", headers={"If-None-Match": 'W/"a"'})
+    assert again.status_code == 304
+    assert of_a_304(again.headers) == of_a_304(client.request(method, "/thing").headers)
+
+
 def test_a_tag_that_the_endpoint_gave_is_the_one_that_is_judged() -> None:
     async def tagged(_request: Request) -> Response:
         return PlainTextResponse("hello", headers={"ETag": '"own"'})
@@ -191,6 +238,35 @@ def test_a_malformed_if_none_match_on_a_read_is_as_if_absent() -> None:
     assert client.get("/thing", headers={"If-None-Match": "a"}).status_code == 200
 
 
+@pytest.mark.parametrize("tag", [None, lambda _: ETag("own", weak=True)])
+def test_a_read_compares_as_it_was_declared(tag: Callable[[Request], ETag] | None) -> None:
+    """Whether the tag is known early or late; under STATE a weak tag matches itself."""
+
+    async def tagged(_request: Request) -> Response:
+        return PlainTextResponse("hello", headers={"ETag": 'W/"own"'})
+
+    asked = {"If-Match": 'W/"own"'}
+    state = Conditional(authorize=PUBLIC, tag=tag, comparison=Comparison.STATE)
+    assert client_of(state, tagged).get("/thing", headers=asked).status_code == 200
+    refused = client_of(Conditional(authorize=PUBLIC, tag=tag), tagged).get("/thing", headers=asked)
+    assert refused.status_code == 412
+    assert "a weak tag never matches" in refused.json()["detail"]
+    assert "leave If-Match out" in refused.json()["detail"]
+    assert "send If-Match" not in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_read_that_is_refused_is_not_told_to_make_its_change_anew(method: str) -> None:
+    declared = Conditional(authorize=PUBLIC, comparison=Comparison.STATE, safe=method == "POST")
+    answer = client_of(declared, plain, method).request(
+        method, "/thing", headers={"If-Match": '"old"'}
+    )
+    assert answer.status_code == 412
+    assert answer.json()["detail"] == (
+        "It is not in the state that If-Match names. To read it as it is, leave If-Match out."
+    )
+
+
 # -- declarations -----------------------------------------------------------------------------
 
 
@@ -221,7 +297,10 @@ def test_weak_tags_under_strict_comparison_are_refused_and_both_ways_out_are_nam
         (b"\xff", "not UTF-8"),
         (b"1" * 5000, "out of range"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": }', "Expecting value"),
+        (b'{"a": }', "Expecting value: line 1 column 7"),
+        (b'{"a": "b', "Unterminated string starting: line 1 column 7"),
+        (b'{"a": "\n"}', "Invalid control character: line 1 column 8"),
+        (b"\xef\xbb\xbf{}", "does not begin with a byte order mark: line 1 column 1"),
     ],
 )
 def test_json_that_two_readers_could_read_in_two_ways_is_refused(
@@ -229,6 +308,16 @@ def test_json_that_two_readers_could_read_in_two_ways_is_refused(
 ) -> None:
     with pytest.raises(json.JSONDecodeError, match=reason):
         parse_json(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [(b'{"a": 1, "a": 2}', False), (b"\xff", False), (b"NaN", False), (b'{"a": }', True)],
+)
+def test_what_has_no_known_position_names_none(content: bytes, known: bool) -> None:
+    with pytest.raises(json.JSONDecodeError) as caught:
+        parse_json(content)
+    assert (caught.value.doc != "") is known
 
 
 def test_plain_json_is_read_as_it_is() -> None:

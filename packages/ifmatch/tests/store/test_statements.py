@@ -134,3 +134,10 @@ def test_stamps_are_set_by_real_changes_only(database: Any) -> None:
     again = store.replace(KEY, {"title": "a", "data": None})
     assert (again.changed, again.value["n"], again.etag) == (False, 100, made.etag)
     assert store.replace(KEY, {"title": "b", "data": None}).value["n"] == 101
+
+
+def test_a_new_row_may_bring_what_stamps_would_set(database: Any) -> None:
+    """So that it can say that it was changed last in the instant in which it was made."""
+    store = database.store(stamps=lambda: {"n": 7})
+    assert store.create(KEY, {"title": "a", "data": None, "n": 6}).value["n"] == 6
+    assert store.replace(KEY, {"title": "b", "data": None}).value["n"] == 7

@@ -44,7 +44,7 @@ def create(context: Context) -> Starlette:
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     routes: list[BaseRoute] = [
         Mount("/api/v1", api(context, db)),
-        Mount("/ofrep", ofrep.application(Evaluations(db), context.authenticate)),
+        Mount("/ofrep", ofrep.application(Evaluations(db), context)),
         *pages.routes(context, db),
     ]
     app = Starlette(routes=routes)
@@ -69,9 +69,11 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         servers=[{"url": f"{context.prefix}/api/v1"}],
     )
     install(app)
-    for module in (flags, states, environments, projects, audit):
+    for module in (flags, states, projects, audit):
         app.include_router(module.router(resources))
+    app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))
+    app.add_exception_handler(405, keys.on_method(resources))
     return app
 
 

@@ -51,6 +51,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _born() -> dict[str, str]:
+    """The times of a new row: it was changed last when it was made."""
+    at = now()
+    return {"created": at, "updated": at}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of resource: its rows, its document, and how an audit entry names it."""
@@ -314,7 +320,7 @@ class FlagDatabase:
         is done, `check` at the new row before the commit; both raise to undo it. Raises Conflict
         or Missing.
         """
-        fresh = None if insert is None else {"created": now()} | dict(insert)
+        fresh = None if insert is None else _born() | dict(insert)
 
         def change(connection: Connection) -> tuple[Representation[Row], bool]:
             before: list[Row] = []
@@ -428,7 +434,7 @@ class FlagDatabase:
             environments = environments.where(tables.environment.c.key == key[1])
         names = list(connection.execute(environments).scalars())
         for flag in connection.execute(flags).all():
-            values = new_state({"default_variant": flag.default_variant}) | {"created": now()}
+            values = new_state({"default_variant": flag.default_variant}) | _born()
             for name in names:
                 self.state.rows.create(connection, (key[0], flag.key, name), values)
 
@@ -465,9 +471,13 @@ class FlagDatabase:
         with self.database.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
-    def evaluated(self, project: str, environment: str) -> tuple[int, list[tuple[Row, Row]]]:
-        """All flags that are not archived with their states, and the revision of that snapshot."""
+    def evaluated(self, project: str, environment: str) -> tuple[int, list[tuple[Row, Row]] | None]:
+        """All flags that are not archived with their states, and the revision of that snapshot.
+
+        None in place of the flags where there is no such environment.
+        """
         with self.database.reading() as connection:
+            exists = self.environment.rows.tag(connection, (project, environment)) is not None
             number = connection.execute(
                 select(tables.revision.c.value).where(tables.revision.c.project == project)
             ).scalar()
@@ -483,7 +493,7 @@ class FlagDatabase:
                 for state in self.states_of(connection, project, environment=environment)
             }
         pairs = [(row, states[row["key"]]) for row in rows if row["key"] in states]
-        return int(number or 0), pairs
+        return int(number or 0), pairs if exists else None
 
     # -- first start -------------------------------------------------------------------------
 
@@ -495,9 +505,9 @@ class FlagDatabase:
         if self.tag(self.project, (project,)) is not None:
             return
         who = Principal("", "FlagBit", Role.ADMIN)
-        at = now()
+        born = _born()
         with self.database.writing() as connection:
-            values = {"name": "Default", "require_conditions": True, "created": at}
+            values = {"name": "Default", "require_conditions": True} | born
             made = self.project.rows.write(
                 connection, (project,), lambda _: {}, UNCONDITIONAL, insert=values
             )
@@ -505,9 +515,7 @@ class FlagDatabase:
                 return
             connection.execute(insert(tables.revision).values(project=project, value=1))
             for key, name in environments.items():
-                self.environment.rows.create(
-                    connection, (project, key), {"name": name, "created": at}
-                )
+                self.environment.rows.create(connection, (project, key), {"name": name} | born)
             self._record(connection, who, self.project, (project,), None, made)
 
 

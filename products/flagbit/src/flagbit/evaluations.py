@@ -23,10 +23,13 @@ class CompiledFlag:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All the flags of an environment as they were at one revision of their project."""
+    """All the flags of an environment as they were at one revision of their project.
+
+    `flags` is None where there is no such environment.
+    """
 
     revision: int
-    flags: Mapping[str, CompiledFlag]
+    flags: Mapping[str, CompiledFlag] | None
 
 
 class Evaluations:
@@ -55,6 +58,8 @@ class Evaluations:
 
     def _compile(self, project: str, environment: str) -> Snapshot:
         revision, pairs = self._db.evaluated(project, environment)
+        if pairs is None:
+            return Snapshot(revision, None)
         flags = {}
         for flag, state in pairs:
             evaluator = compile_flag(documents.flag(flag), state_content(state))

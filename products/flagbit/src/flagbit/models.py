@@ -9,14 +9,50 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from flagbit.rules.faults import UNREADABLE
+
+
+def _saying(sentence: str) -> WrapValidator:
+    """In place of what pydantic says of a pattern: its expression means nothing to most people."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if error.errors()[0]["type"] != "string_pattern_mismatch":
+                raise
+            raise ValueError(sentence) from error
+
+    return WrapValidator(check)
+
 
 KeyName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$", description="Letters, digits, `.`, `_`, `-`.")
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,128}$", description="Letters, digits, `.`, `_`, `-`."),
+    _saying("Write 1 to 128 letters, digits, '.', '_' and '-'."),
 ]
-VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+VariantName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+    _saying("Write 1 to 64 letters, digits, '.', '_' and '-'."),
+]
 Text = Annotated[str, Field(max_length=2000)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=f"^[^{UNREADABLE}]+$"),
+    _saying("It has a character that cannot be seen. Write it in one line that people can read."),
+]
 Integer = Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)]
 
 
@@ -45,6 +81,23 @@ class Fixed(Content):
     """One variant for all."""
 
     variant: VariantName
+
+
+def _how(served: Any) -> str | None:
+    """The tag of the one that was meant. It shows in the place of an error: no member has it."""
+    if not isinstance(served, dict) or ("variant" in served) == ("split" in served):
+        return None
+    return "(variant)" if "variant" in served else "(split)"
+
+
+Serve = Annotated[
+    Annotated[Fixed, Tag("(variant)")] | Annotated[Split, Tag("(split)")],
+    Discriminator(
+        _how,
+        custom_error_type="not_one_of_two",
+        custom_error_message='It should be an object with either "variant" or "split".',
+    ),
+]
 
 
 class Condition(Content):
@@ -77,7 +130,7 @@ class Rule(Content):
     id: VariantName
     description: Text = ""
     conditions: list[Condition]
-    serve: Fixed | Split
+    serve: Serve
 
 
 class FlagContent(Content, ReadOnly):
@@ -107,7 +160,7 @@ class StateContent(Content, ReadOnly):
     environment: KeyName | None = None
     enabled: bool
     rules: list[Rule] = []
-    fallthrough: Fixed | Split
+    fallthrough: Serve
     off_variant: VariantName | None = None
 
 
@@ -215,8 +268,8 @@ class KeyDocument(BaseModel):
     product: str | None
     project: str | None
     environment: str | None
-    created: int
-    revoked: int | None
+    created: str
+    revoked: str | None
 
 
 class NewKeyDocument(KeyDocument):

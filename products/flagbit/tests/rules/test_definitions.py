@@ -109,6 +109,14 @@ FLAG_CASES: list[tuple[str, object, str, Code]] = [
     ("/description", "x" * 2001, "/description", "too-long"),
     ("/description", "a\0b", "/description", "unusable-text"),
     ("/description", "\ud800", "/description", "unusable-text"),
+    ("/description", "a\x1bb", "/description", "unusable-text"),
+    ("/description", "a\x85b", "/description", "unusable-text"),
+    ("/description", "a\u202eb", "/description", "unusable-text"),
+    ("/description", "a\u2066b", "/description", "unusable-text"),
+    ("/tags", ["\x01"], "/tags/0", "unusable-text"),
+    ("/tags", ["ok", "a\nb"], "/tags/1", "unusable-text"),
+    ("/tags", ["a\u2029b"], "/tags/0", "unusable-text"),
+    ("/tags", ["a\u202db"], "/tags/0", "unusable-text"),
     ("/tags", "ui", "/tags", "wrong-type"),
     ("/tags", [1], "/tags/0", "wrong-type"),
     ("/tags", [""], "/tags/0", "too-few"),
@@ -447,3 +455,16 @@ def test_depth_beyond_pythons_own_limit_is_a_fault_and_no_crash() -> None:
     assert found(check_flag(flag)) == [("/variants/off" + "/a" * 32, "too-deep")]
     for pointer in ("", "/rules", "/rules/0/conditions/0/values/0", "/fallthrough/split"):
         assert check_state(FLAG, changed(STATE, pointer, deep))
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines\r\n", "a\ttab", "שלום \u200f!", "👩\u200d💻", "não", "a\u2028b"]
+)
+def test_a_description_is_any_text_that_people_can_read(text: str) -> None:
+    """Several lines, and scripts that run from right to left, among them."""
+    assert check_flag(FLAG | {"description": text}) == []
+
+
+@pytest.mark.parametrize("tag", ["שלום", "👩\u200d💻", "a b", "größe", "\u200f!"])
+def test_a_tag_is_any_line_that_people_can_read(tag: str) -> None:
+    assert check_flag(FLAG | {"tags": [tag]}) == []

@@ -75,6 +75,7 @@ class Conditional:
     - `tag(request)` returns the current tag early, without building the body; None where there is
       nothing but a write may create it; raises (404) where there is nothing to speak of. A read
       may leave it out: then the tag is taken from the answer, which costs as much as sending it.
+      An early 304 does not know what else the endpoint would have set, such as Expires.
     - `comparison`, `weak`: how If-Match compares, and whether `tag` gives weak tags.
     - `required`: whether a write must carry a condition (428); a value or a function.
     - `any_satisfies`, `refuse_malformed`: as in `Policy`.
@@ -211,16 +212,23 @@ class CappedRequest(Request):
 
 
 def parse_json(content: bytes) -> Any:
-    """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError, which has the position."""
+    """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError.
+
+    The error has the text as its `doc` where it has a position; an empty `doc` says that it has
+    none.
+    """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise json.JSONDecodeError("It is not UTF-8", "", error.start) from error
+        raise json.JSONDecodeError("It is not UTF-8", "", 0) from error
+    if text.startswith("\ufeff"):  # RFC 8259 section 8.1
+        raise json.JSONDecodeError("JSON does not begin with a byte order mark", text, 0)
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except json.JSONDecodeError:
-        raise
+    except json.JSONDecodeError as error:
+        reason = error.msg.removesuffix(" at")  # "Unterminated string starting at"
+        raise json.JSONDecodeError(reason, error.doc, error.pos) from error
     except RecursionError as error:
         raise json.JSONDecodeError("It is nested too deeply", "", 0) from error
     except ValueError as error:  # twice the same name, NaN, 1e999, 5,000 digits, half a surrogate
@@ -356,10 +364,12 @@ async def _read_late(
     verdict = evaluate(request.method, conditions, current, policy, safe=True)
     if verdict.proceeds:
         return response
-    refusal = await _refuse(declared, request, verdict, current)
-    if verdict.outcome is Outcome.NOT_MODIFIED:
-        refusal.raw_headers = not_modified_raw(response.raw_headers)
-    return refusal
+    if verdict.outcome is not Outcome.NOT_MODIFIED:
+        return await _refuse(declared, request, verdict, current)
+    unchanged = Response(status_code=304)
+    # Before anybody asks for its `headers`, which go on showing the list that they began with.
+    unchanged.raw_headers = not_modified_raw(response.raw_headers)
+    return unchanged
 
 
 def _tag_answer(response: Response) -> ETag | None:
@@ -430,7 +440,7 @@ def _blames_request(error: Exception) -> bool:
 
 async def _perform(declared: Conditional, request: Request, endpoint: Endpoint) -> Response:
     if request.method not in SAFE_METHODS:
-        _check_content(declared, request)
+        check_content(declared, request)
     try:
         return await endpoint(request)
     except Conflict as conflict:
@@ -442,7 +452,11 @@ async def _perform(declared: Conditional, request: Request, endpoint: Endpoint) 
         ) from missing
 
 
-def _check_content(declared: Conditional, request: Request) -> None:
+def check_content(declared: Conditional, request: Request) -> None:
+    """Whether the content may be what was declared, by its fields alone. Raises 413 or 415.
+
+    Who is served as declared needs no other check; this is for those who are not.
+    """
     length = _announced(request)
     if length is not None and length > declared.max_content:
         raise too_large(declared.max_content)
@@ -525,9 +539,23 @@ async def _problem(
     failed = verdict.outcome is Outcome.PRECONDITION_FAILED
     more = await _call(declared.explain, request) if failed and declared.explain else {}
     details = problem(verdict, etag, **more)
+    reads = declared.safe or request.method in SAFE_METHODS
+    if failed and reads and verdict.field == "If-Match" and verdict.malformed is None:
+        details["detail"] = _why_not_read(declared, etag)
     return Response(
         json.dumps(details, ensure_ascii=False), verdict.status, media_type=PROBLEM_JSON
     )
+
+
+def _why_not_read(declared: Conditional, etag: ETag | None) -> str:
+    """A reader loses nothing and has nothing to make anew; what failed is what was asked."""
+    if etag is not None and etag.weak and declared.comparison is Comparison.STRICT:
+        return (
+            "If-Match compares strongly here, and the tag of this resource is weak: a weak tag "
+            "never matches strongly, not even itself (RFC 9110 section 8.8.3.2). To read it, "
+            "leave If-Match out."
+        )
+    return "It is not in the state that If-Match names. To read it as it is, leave If-Match out."
 
 
 def _say_how_to_cache(declared: Conditional, response: Response) -> None:

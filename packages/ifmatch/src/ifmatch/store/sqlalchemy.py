@@ -169,8 +169,9 @@ class GuardedTable:
     `epoch` names everything but the row that the body depends on (the release of `represent`);
     when it changes, stored tags are void. `strong` makes the tag a strong one: right only where
     those very bytes are sent. `stamps` gives columns that every real change sets, such as the
-    time; they do not count as a change themselves. `already_applied` lets a replacement pass whose
-    If-Match fails, where there is nothing to change (RFC 9110 section 13.1.1).
+    time; they do not count as a change themselves, and a new row may bring its own.
+    `already_applied` lets a replacement pass whose If-Match fails, where there is nothing to change
+    (RFC 9110 section 13.1.1).
     """
 
     table: Table
@@ -324,7 +325,7 @@ class GuardedTable:
             index_elements=[column.name for column in self.key]
         )
         keyed = {column.name: part for column, part in zip(self.key, key, strict=True)}
-        fresh = keyed | dict(values) | dict(self.stamps()) | {"version": 1}
+        fresh = keyed | dict(self.stamps()) | dict(values) | {"version": 1}
         return self._execute(connection, statement, None, fresh)
 
     def _execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from flagbit.api.environments import PAGE_PARAMETERS
+from flagbit.api.environments import PAGE_PARAMETERS, PAGE_QUERY
 from flagbit.api.resources import (
     KEY,
     Resources,
@@ -53,7 +53,9 @@ def router(resources: Resources) -> APIRouter:
         response_model=Audit,
         openapi_extra={"parameters": [*PARAMETERS, *PAGE_PARAMETERS]},
     )
-    @resources.reads(lambda request: listed(request).etag)
+    @resources.reads(
+        lambda request: listed(request).etag, takes=["flag", "environment", *PAGE_QUERY]
+    )
     def list_changes(request: Request) -> Response:
         """Changes, the newest first, a page at a time."""
         return TaggedResponse(listed(request))

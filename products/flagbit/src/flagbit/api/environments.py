@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from chassis.keys import Keys
 from chassis.problems import Problem
 from chassis.rights import Role
 from flagbit import documents
@@ -25,6 +26,7 @@ from flagbit.api.resources import (
     refuse_other_key,
     written,
 )
+from flagbit.db import DEFAULT_PROJECT
 from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
@@ -49,9 +51,10 @@ PAGE_PARAMETERS = [
         "description": "`next` of the page before.",
     },
 ]
+PAGE_QUERY = [str(one["name"]) for one in PAGE_PARAMETERS]
 
 
-def router(resources: Resources) -> APIRouter:
+def router(resources: Resources, keys: Keys) -> APIRouter:
     """The routes of environments. Changing them takes an admin key."""
     db = resources.db
     routes = APIRouter(route_class=ConditionalRoute, tags=["environments"])
@@ -62,13 +65,15 @@ def router(resources: Resources) -> APIRouter:
     @routes.get(
         "/environments", response_model=Environments, openapi_extra={"parameters": PAGE_PARAMETERS}
     )
-    @resources.reads(lambda request: listed(request).etag)
+    @resources.reads(lambda request: listed(request).etag, takes=PAGE_QUERY)
     def list_environments(request: Request) -> Response:
         """Environments by key, a page at a time."""
         return TaggedResponse(listed(request))
 
     @routes.post("/environments", response_model=EnvironmentDocument, status_code=201)
-    @resources.writes(lambda request: listed(request).etag, role=Role.ADMIN, required=False)
+    @resources.writes(
+        lambda request: listed(request).etag, role=Role.ADMIN, required=False, takes=PAGE_QUERY
+    )
     def create_environment(request: Request, new: NewEnvironment, guard: Guarded) -> Response:
         """A new environment, in which every flag is off. 409 where the key is taken.
 
@@ -151,10 +156,11 @@ def router(resources: Resources) -> APIRouter:
     @routes.delete("/environments/{environment}", status_code=204)
     @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
     def delete_environment(request: Request, environment: str, guard: Guarded) -> Response:
-        """Delete an environment in which no flag has been set up."""
+        """Delete an environment in which no flag has been set up, and that no key evaluates."""
 
         def check(connection: Connection, row: Row) -> None:
             _refuse_to_lose_states(resources, connection, row)
+            _refuse_while_evaluated(resources, keys, row)
 
         key = (project_of(request), environment)
         db.delete(principal_of(request), db.environment, key, guard, check)
@@ -192,3 +198,23 @@ def _refuse_to_lose_states(resources: Resources, connection: Connection, environ
                 "rules, or delete the flag, then delete the environment.",
                 flag=state["flag"],
             )
+
+
+def _refuse_while_evaluated(resources: Resources, keys: Keys, environment: Row) -> None:
+    """Machines would be refused from one moment to the next, or see what comes under that key."""
+    living = [
+        key.id
+        for key in keys.list(product="flagbit")
+        if key.revoked is None
+        and key.environment == environment["key"]
+        and (key.project or DEFAULT_PROJECT) == environment["project"]
+    ]
+    if living:
+        raise Problem(
+            409,
+            "environment-has-keys",
+            f"Keys that are valid evaluate this environment ({len(living)}; 'keys' names up to "
+            f"20). Nothing was changed. Revoke them first (POST {resources.location('keys')}"
+            "/{id}/revoke), then delete the environment.",
+            keys=living[:20],
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -24,6 +25,7 @@ from flagbit.documents import Row
 from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
 from flagbit.rules import check_flag, check_state, new_state, normal_flag, normal_state
+from flagbit.rules.values import TYPES
 from ifmatch import CREATE_ONLY, Conflict, ETag
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
@@ -38,6 +40,7 @@ LIST_PARAMETERS = [
         ("cursor", {"type": "string"}, "`next` of the page before."),
     )
 ]
+LIST_QUERY = [str(one["name"]) for one in LIST_PARAMETERS]
 
 
 def router(resources: Resources) -> APIRouter:
@@ -46,14 +49,16 @@ def router(resources: Resources) -> APIRouter:
     routes = APIRouter(route_class=ConditionalRoute, tags=["flags"])
 
     @routes.get("/flags", response_model=Flags, openapi_extra={"parameters": LIST_PARAMETERS})
-    @resources.reads(lambda request: db.flags_tag(project_of(request), flag_query(request)))
+    @resources.reads(resources.flags_tag, takes=LIST_QUERY)
     def list_flags(request: Request) -> Response:
         """Flags by key, a page at a time."""
         return TaggedResponse(db.flags(project_of(request), flag_query(request)))
 
     @routes.post("/flags", response_model=FlagDocument, status_code=201)
     @resources.writes(
-        lambda request: db.flags_tag(project_of(request), flag_query(request)), required=False
+        lambda request: db.flags_tag(project_of(request), flag_query(request)),
+        required=False,
+        takes=LIST_QUERY,
     )
     def create_flag(request: Request, new: NewFlag, guard: Guarded) -> Response:
         """A new flag; it is off in every environment. 409 where the key is taken.
@@ -133,7 +138,9 @@ def router(resources: Resources) -> APIRouter:
         def edit(_connection: Connection, row: Row) -> Row:
             new = patched(documents.flag(row), patch)
             refuse_other_key(new.get("key"), key)
-            return _same_type(row, values_of(new, key))
+            if new.get("type") in TYPES:  # first: of another type, its values would be at fault
+                _same_type(row, new)
+            return values_of(new, key)
 
         made, _ = db.write(
             principal_of(request),
@@ -193,13 +200,13 @@ def state_content(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in ("enabled", "rules", "fallthrough", "off_variant")}
 
 
-def _same_type(row: Row, values: Row) -> Row:
+def _same_type(row: Row, values: Mapping[str, Any]) -> Mapping[str, Any]:
     if values["type"] != row["type"]:
         raise Problem(
             409,
             "type-is-fixed",
-            f"The flag is of type {row['type']}, which clients rely on. Nothing was changed. "
-            f"Make a new flag for the type {values['type']}.",
+            f"The flag is of type {row['type']}, and stays so for good, since clients rely on it. "
+            f"Nothing was changed. Make a new flag for the type {values['type']}.",
         )
     return values
 

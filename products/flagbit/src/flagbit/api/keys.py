@@ -7,6 +7,7 @@ out the people who made this one.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 
 from chassis.keys import KeyRecord, Keys, Look, Told, UnfitKey
 from chassis.keys import represent as key_document
-from chassis.problems import Problem
+from chassis.problems import Problem, on_http
 from chassis.rights import Principal, Role
 from flagbit.api.resources import Resources, principal_of, project_of, written
 from flagbit.models import KeyDocument, KeyList, NewKey, NewKeyDocument
@@ -59,7 +60,8 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         for key in visible(request):
             if key.id == wanted:
                 return key
-        raise Problem(404, "key-not-found", "There is no such key. GET /api/v1/keys lists them.")
+        lists = resources.location("keys")
+        raise Problem(404, "key-not-found", f"There is no such key. GET {lists} lists them.")
 
     @routes.get("/keys", response_model=KeyList)
     @resources.reads(lambda request: listed(request).etag, role=Role.ADMIN)
@@ -118,6 +120,25 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         return written(represent(revoked), resources.location("keys", id))
 
     return routes
+
+
+def on_method(resources: Resources) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The handler of 405: whoever would delete a key wants it refused, which is another address."""
+    keys = resources.location("keys")
+
+    async def handle(request: Request, error: Exception) -> Response:
+        above, _, _ = request.scope["path"].rpartition("/")
+        if request.method == "DELETE" and above == keys:
+            error = Problem(
+                405,
+                "method-not-allowed",
+                f"A key is never deleted, since the audit names it. Use POST {keys}/{{id}}/revoke "
+                "to have it refused from now on.",
+                headers=getattr(error, "headers", None),
+            )
+        return await on_http(request, error)
+
+    return handle
 
 
 def document(key: KeyRecord) -> dict[str, Any]:
@@ -208,6 +229,7 @@ def _check_environment(resources: Resources, project: str, new: NewKey) -> None:
         raise Problem(
             422,
             "validation-failed",
-            f"There is no environment {new.environment}. GET /api/v1/environments lists them.",
+            f"There is no environment {new.environment}. "
+            f"GET {resources.location('environments')} lists them.",
             errors=[{"pointer": "/environment", "detail": "Name one that exists."}],
         )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from chassis.problems import Problem
 from chassis.rights import Role
 from flagbit import documents
-from flagbit.api.environments import PAGE_PARAMETERS
+from flagbit.api.environments import PAGE_PARAMETERS, PAGE_QUERY
 from flagbit.api.resources import (
     PATCH_CONTENT,
     Resources,
@@ -39,7 +39,7 @@ def router(resources: Resources) -> APIRouter:
         return db.projects(page_of(request), principal_of(request).project)
 
     @routes.get("/projects", response_model=Projects, openapi_extra={"parameters": PAGE_PARAMETERS})
-    @resources.reads(lambda request: listed(request).etag)
+    @resources.reads(lambda request: listed(request).etag, takes=PAGE_QUERY)
     def list_projects(request: Request) -> Response:
         """Projects by key, a page at a time."""
         return TaggedResponse(listed(request))

@@ -41,6 +41,7 @@ PATCH_TYPES = (JSON, MEDIA_TYPE)
 PATCH_CONTENT = {"requestBody": {"content": {JSON: {"schema": {"type": "object"}}}}}
 """What the description of a PATCH has besides the merge patch that its parameter declares."""
 
+_LIMIT = re.compile("[1-9][0-9]{0,2}")
 READ_ONLY = frozenset({"created", "updated", "revision"})
 
 TagSource = Callable[[Request], ETag | None]
@@ -87,9 +88,16 @@ class Resources:
 
     # -- declarations ------------------------------------------------------------------------
 
-    def reads(self, tag: TagSource | None = None, role: Role = Role.READ) -> Conditional:
-        """A route that reads. Without `tag` the finished answer is tagged."""
-        return Conditional(authorize=self.needs(role), tag=tag)
+    def reads(
+        self, tag: TagSource, role: Role = Role.READ, *, takes: Iterable[str] = ()
+    ) -> Conditional:
+        """A route that reads; `takes` are the query parameters that select what is read."""
+        return Conditional(
+            authorize=self.needs(role),
+            tag=_of_known(tag, takes),
+            comparison=self.db.comparison,
+            weak=not self.db.strong,
+        )
 
     def reads_row(self, kind: Kind, *names: str, role: Role = Role.READ) -> Conditional:
         """A route that reads the row that the path parameters `names` lead to."""
@@ -105,11 +113,12 @@ class Resources:
         explain: Callable[[Request], Mapping[str, Any]] | None = None,
         represent: Callable[[Request], Any] | None = None,
         location: Callable[[Request], str] | None = None,
+        takes: Iterable[str] = (),
     ) -> Conditional:
-        """A route that changes something whose tag `tag` gives."""
+        """A route that changes something whose tag `tag` gives; `takes` as in `reads`."""
         return Conditional(
             authorize=self.needs(role),
-            tag=tag,
+            tag=_of_known(tag, takes),
             comparison=self.db.comparison,
             weak=not self.db.strong,
             required=self._required if required else False,
@@ -159,11 +168,26 @@ class Resources:
         self._check_names(request, kind, names, creates=creates)
         bound = principal_of(request).project
         if bound not in (None, key[0]):  # only the path of a project can lead outside
-            raise not_found(kind, key)
+            raise self._not_found(kind, key)
         found = self.db.tag(kind, key)
         if found is None and not (creates and self._may_create(request)):
-            raise not_found(kind, key, creates=creates)
+            raise self._not_found(kind, key, creates=creates)
         return found
+
+    def _not_found(self, kind: Kind, key: Key, *, creates: bool = False) -> Problem:
+        """404 for a row that is not there. Of a state it is the flag or the environment."""
+        missing, name = kind, key[-1]
+        if kind.name == "state":
+            missing, name = self.db.environment, key[2]
+            if not KEY.fullmatch(key[1]) or self.db.tag(self.db.flag, key[:2]) is None:
+                missing, name = self.db.flag, key[1]
+        create = " To create it, send If-None-Match: *." if creates else ""
+        return Problem(
+            404,
+            f"{kind.name}-not-found",
+            f"There is no {missing.name} {_shown(name)}. "
+            f"GET {self.location(_PLURALS[missing.name])} lists what there is.{create}",
+        )
 
     def _may_create(self, request: Request) -> bool:
         """Create-only creates; so does a plain PUT, in a project where it needs no condition."""
@@ -178,7 +202,16 @@ class Resources:
             if not KEY.fullmatch(value):
                 if creates:
                     raise malformed_key(name, value)
-                raise not_found(kind, self.key(request, names))
+                raise self._not_found(kind, self.key(request, names))
+
+    def flags_tag(self, request: Request) -> ETag:
+        """The tag of the list of flags, as the query selects it; raises 422 for a bad one."""
+        query, project = flag_query(request), project_of(request)
+        place = query.environment
+        if place is not None and self.db.tag(self.db.environment, (project, place)) is None:
+            lists = self.location("environments")
+            raise bad_query("environment", f"There is none of that key. GET {lists} lists them.")
+        return self.db.flags_tag(project, query)
 
     # -- conditions on a collection ----------------------------------------------------------
 
@@ -212,21 +245,7 @@ def written(
 
 # -- problems ----------------------------------------------------------------------------------
 
-_PLURALS = {"flag": "flags", "environment": "environments", "state": "flags", "project": "projects"}
-
-
-def not_found(kind: Kind, key: Key, *, creates: bool = False) -> Problem:
-    """404 for a row that is not there."""
-    if kind.name == "state":
-        what = f"no flag {_shown(key[1])} in an environment {_shown(key[2])}"
-    else:
-        what = f"no {kind.name} {_shown(key[-1])}"
-    create = " To create it, send If-None-Match: *." if creates else ""
-    return Problem(
-        404,
-        f"{kind.name}-not-found",
-        f"There is {what}. GET /api/v1/{_PLURALS[kind.name]} lists what there is.{create}",
-    )
+_PLURALS = {"flag": "flags", "environment": "environments", "project": "projects"}
 
 
 def _shown(name: str) -> str:
@@ -302,10 +321,28 @@ def patched(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, 
 # -- queries -----------------------------------------------------------------------------------
 
 
+def _of_known(tag: TagSource, takes: Iterable[str]) -> TagSource:
+    """The tag source, which refuses queries that the route would read otherwise than was meant."""
+    known = tuple(takes)
+
+    def source(request: Request) -> ETag | None:
+        found = tag(request)  # 404 comes first
+        asked = [name for name, _ in request.query_params.multi_items()]
+        for name in asked:
+            if name not in known:
+                remedy = f"Send only {', '.join(known)}." if known else "Send none here."
+                raise bad_query(name, f"It is not known. {remedy}")
+            if asked.count(name) > 1:
+                raise bad_query(name, "It occurs more than once. Send it once.")
+        return found
+
+    return source
+
+
 def page_of(request: Request, *, numbered: bool = False) -> Page:
     """`?limit=` and `?cursor=`; raises 422."""
     limit = request.query_params.get("limit", str(PAGE))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= LONGEST_PAGE:
+    if not _LIMIT.fullmatch(limit) or int(limit) > LONGEST_PAGE:
         raise bad_query("limit", f"Send a whole number from 1 to {LONGEST_PAGE}.")
     after = request.query_params.get("cursor")
     fits = after is None or (
@@ -324,11 +361,14 @@ def flag_query(request: Request) -> FlagQuery:
     archived = asked.get("archived", "false")
     if archived not in ("true", "false"):
         raise bad_query("archived", "Send true or false.")
-    for name in ("environment", "tag", "q"):
+    environment = asked.get("environment")
+    if environment is not None and not KEY.fullmatch(environment):
+        raise bad_query("environment", "Send the key of an environment.")
+    for name in ("tag", "q"):
         if "\0" in asked.get(name, "") or len(asked.get(name, "")) > 200:
             raise bad_query(name, "Send at most 200 characters, none of them NUL.")
     return FlagQuery(
-        asked.get("environment"),
+        environment,
         asked.get("tag"),
         asked.get("q"),
         archived == "true",
@@ -341,6 +381,6 @@ def bad_query(name: str, remedy: str) -> Problem:
     return Problem(
         422,
         "validation-failed",
-        f"The query parameter {name} is not accepted. {remedy}",
-        errors=[{"in": "query", "name": name, "detail": remedy}],
+        f"The query parameter {_shown(name)} is not accepted. {remedy}",
+        errors=[{"in": "query", "name": name[:60], "detail": remedy}],
     )

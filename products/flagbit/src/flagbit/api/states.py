@@ -6,7 +6,7 @@ people who edit two environments are never in each other's way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -72,6 +72,7 @@ def router(resources: Resources) -> APIRouter:
         """Change some members (JSON Merge Patch, RFC 7396); the rules count as one member."""
 
         def change(row: Row) -> dict[str, Any]:
+            _refuse_mixture(row["fallthrough"], patch.get("fallthrough"))
             new = patched(documents.state(row), patch)
             refuse_other_key(new.pop("flag", None), flag, "/flag")
             refuse_other_key(new.pop("environment", None), environment, "/environment")
@@ -122,6 +123,26 @@ def router(resources: Resources) -> APIRouter:
         return written(made, resources.location("flags", flag, "environments", environment))
 
     return routes
+
+
+_MEMBERS = {"variant": ("variant",), "split": ("split", "bucket_by")}
+
+
+def _refuse_mixture(before: Mapping[str, Any], patch: object) -> None:
+    """A merge patch adds. Who serves otherwise from now on has to take away what was there."""
+    if not isinstance(patch, dict):
+        return
+    for wanted, other in (("variant", "split"), ("split", "variant")):
+        left = [name for name in _MEMBERS[other] if name in before and name not in patch]
+        if patch.get(wanted) is not None and left and patch.get(other) is None:
+            away = ", ".join(f'"{name}": null' for name in left)
+            detail = f'It has "{other}" already, and a patch adds to that. Send {away} with it.'
+            raise Problem(
+                422,
+                "validation-failed",
+                f"Not accepted: /fallthrough. {detail} Nothing was changed.",
+                errors=[{"pointer": "/fallthrough", "detail": detail}],
+            )
 
 
 def _archived(flag: str) -> Problem:

@@ -19,6 +19,7 @@ from flagbit.rules.conditions import OPERATORS
 from flagbit.rules.faults import (
     Fault,
     listed,
+    readable_faults,
     shown,
     step,
     text_faults,
@@ -193,7 +194,7 @@ def _tags(tags: object, at: str) -> Iterator[Fault]:
     else:
         seen: set[str] = set()
         for i, tag in enumerate(tags):
-            yield from text_faults(tag, f"{at}/{i}", most=limits.NAME, least=1)
+            yield from readable_faults(tag, f"{at}/{i}", most=limits.NAME, least=1)
             yield from _twice(tag, seen, f"{at}/{i}", "tag")
 
 
@@ -427,7 +428,7 @@ def _boolean(value: object, at: str) -> Iterator[Fault]:
 
 
 def _description(value: object, at: str) -> Iterator[Fault]:
-    return text_faults(value, at, most=limits.DESCRIPTION)
+    return readable_faults(value, at, most=limits.DESCRIPTION, lines=True)
 
 
 def _twice(name: object, seen: set[str], at: str, what: str) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -106,6 +107,38 @@ def wrong_type(at: str, value: object, wanted: str) -> Fault:
     return Fault(at, "wrong-type", f"this is {kind(value)}; write {wanted}")
 
 
+_TURNING = r"\u202a-\u202e\u2066-\u2069"
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+UNREADABLE = _CONTROL + r"\u2028\u2029" + _TURNING
+"""As in a class of a regular expression: what no name in one line has.
+
+Control characters, ends of lines, and what turns the direction of the text around it, so that
+people read something else than what is there (Unicode Technical Report 36).
+"""
+
+_IN_A_LINE = re.compile(f"[{UNREADABLE}]")
+_IN_A_TEXT = re.compile(rf"(?![\t\n\r])[{_CONTROL}{_TURNING}]")
+
+
+def readable_faults(
+    value: object, at: str, *, most: int, least: int = 0, lines: bool = False
+) -> Iterator[Fault]:
+    """The faults of a text that people read as well; with `lines` it may have several."""
+    found = list(text_faults(value, at, most=most, least=least))
+    if not found and type(value) is str:
+        unseen = (_IN_A_TEXT if lines else _IN_A_LINE).search(value)
+        if unseen is not None:
+            found.append(
+                Fault(
+                    at,
+                    "unusable-text",
+                    f"this has the character U+{ord(unseen[0]):04X} in it, which people cannot see "
+                    "or which turns the text around; write it without",
+                )
+            )
+    yield from found
+
+
 def text_faults(value: object, at: str, *, most: int, least: int = 0) -> Iterator[Fault]:
     """The faults of a text: its type, its length, and whether it can be stored and sent."""
     if type(value) is not str:
@@ -139,7 +172,7 @@ def integer_faults(value: int, at: str) -> Iterator[Fault]:
             at,
             "out-of-range",
             f"{shown(value)} is beyond ±{limits.INTEGER}, where JavaScript loses digits; "
-            "write a smaller number or a string",
+            "write one nearer to zero",
         )
 
 
