@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifmatch.core.canonical import canonical
+from ifmatch.core.canonical import _kept_encoder, canonical, parse
 from ifmatch.core.errors import NotCanonical
 
 VECTORS: list[tuple[str, Any, bytes]] = [
@@ -56,6 +57,13 @@ VECTORS: list[tuple[str, Any, bytes]] = [
 )
 def test_each_value_has_exactly_this_form(value: Any, written: bytes) -> None:
     assert canonical(value) == written
+
+
+def test_without_the_c_encoder_the_form_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    chunks = _kept_encoder()
+    for _, value, written in VECTORS:
+        assert "".join(chunks(value, 0)).encode() == written
 
 
 def nested(depth: int) -> list[Any]:
@@ -124,3 +132,38 @@ def test_the_order_in_which_members_were_added_does_not_show(
     random.shuffle(items)
     if not any(0xD800 <= ord(char) < 0xE000 for name in value for char in name):
         assert canonical(dict(items)) == canonical(value)
+
+
+# -- reading, as strictly -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"a": 1, "b": 0, "a": 2}', "The member 'a' occurs twice"),
+        (b"[NaN]", "NaN is not a JSON number"),
+        (b"[1e999]", "out of range"),
+        (b'"\\ud800"', "half of a surrogate pair"),
+        (b"\xff", "not UTF-8"),
+        (b"1" * 5000, "out of range"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": }', "Expecting value"),
+    ],
+)
+def test_what_two_readers_could_read_in_two_ways_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(json.JSONDecodeError, match=reason):
+        parse(content)
+
+
+def test_the_canonical_form_is_read_as_the_value_it_was_made_of() -> None:
+    for _, value, written in VECTORS:
+        assert canonical(parse(written)) == written, value
+
+
+def test_finding_the_name_that_occurs_twice_takes_linear_time() -> None:
+    """Comparing each name with each took half a minute for a third of a megabyte."""
+    names = ",".join(f'"{number}":1' for number in range(60_000))
+    began = time.perf_counter()
+    with pytest.raises(json.JSONDecodeError, match="The member '59999' occurs twice"):
+        parse(f'{{{names},"59999":1}}'.encode())
+    assert time.perf_counter() - began < 5

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ifmatch.core.conditions import NO_CONDITIONS, Conditions
 from ifmatch.core.errors import MalformedField
+from ifmatch.core.etag import ETag
 from ifmatch.core.fieldlist import TagList
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -29,9 +30,51 @@ def test_each_field_is_read_under_its_own_name() -> None:
             (b"if-modified-since", DATE.encode()),
             (b"if-unmodified-since", b"Thu, 01 Jan 1970 00:00:00 GMT"),
             (b"if-range", b'"c"'),
+            (b"range", b"bytes=0-1"),
         ]
     )
-    assert asked == Conditions(TagList(('"a"',)), TagList(('W/"b"',)), 784_111_777, 0)
+    assert asked == Conditions('"a"', 'W/"b"', 784_111_777, 0, "bytes=0-1", ETag("c"))
+    assert asked.if_match == TagList(('"a"',))
+    assert asked.if_none_match == TagList(('W/"b"',))
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        (['"c"'], ETag("c")),
+        (['W/"c"'], ETag("c", weak=True)),
+        ([f" {DATE}"], 784_111_777),
+        (['"c"', '"c"'], None),
+        (['"c", "d"'], None),
+        (["c"], None),
+        ([""], None),
+        ([f'"{DATE}'], None),
+    ],
+)
+def test_if_range_is_one_tag_or_one_date_or_an_error(
+    values: list[str], read: ETag | int | None
+) -> None:
+    found = Conditions.from_fields([("If-Range", value) for value in values]).if_range
+    if read is None:
+        assert isinstance(found, MalformedField)
+        assert "neither one entity tag nor an HTTP date" in found.reason
+    else:
+        assert found == read
+
+
+def test_a_poll_s_tag_is_at_hand_as_text_only_where_it_is_judged_first() -> None:
+    poll = ("If-None-Match", '"a"')
+    assert Conditions.from_fields([poll]).first_none_match == '"a"'
+    for before in (("If-Match", '"a"'), ("If-Unmodified-Since", DATE)):
+        assert Conditions.from_fields([poll, before]).first_none_match is None
+    assert Conditions.from_fields([poll, ("If-Modified-Since", DATE)]).first_none_match == '"a"'
+
+
+def test_a_year_of_two_digits_is_read_from_the_instant_that_is_given() -> None:
+    asked = [("If-Modified-Since", "Sunday, 06-Nov-94 08:49:37 GMT")]
+    assert Conditions.from_fields(asked, now=784_111_777).if_modified_since == 784_111_777
+    raw = [(name.lower().encode(), value.encode()) for name, value in asked]
+    assert Conditions.from_raw(raw, now=784_111_777).if_modified_since == 784_111_777
 
 
 def test_all_lines_of_a_field_count_whatever_stands_between() -> None:

@@ -17,7 +17,7 @@ ows = st.sampled_from(["", " ", "\t ", " ,", ", "])
 
 
 def read(*lines: str) -> TagList:
-    return parse_tag_list("If-Match", lines)
+    return parse_tag_list("If-Match", ", ".join(lines))
 
 
 def refused(*lines: str) -> MalformedField:

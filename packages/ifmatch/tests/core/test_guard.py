@@ -6,7 +6,7 @@ import pytest
 
 from ifmatch.core.conditions import Comparison, Conditions
 from ifmatch.core.decide import Policy, Validators
-from ifmatch.core.errors import Conflict
+from ifmatch.core.errors import Conflict, ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Condition, Guard, enforce, unchanged
 from ifmatch.core.verdict import PROCEED, Outcome, Verdict
@@ -21,11 +21,10 @@ A, B = ETag("a", weak=True), ETag("b", weak=True)
         (CREATE_ONLY, True, False, False),
         (unchanged(A), False, True, False),
         (unchanged(A, B), False, True, True),
-        (unchanged(), False, False, False),
         (unchanged(ETag("a")), False, True, False),
         (unchanged(A, comparison=Comparison.STRICT), False, False, False),
     ],
-    ids=["unconditional", "create only", "a", "a or b", "no tag", "opaque parts", "strict"],
+    ids=["unconditional", "create only", "a", "a or b", "opaque parts", "strict"],
 )
 def test_each_ready_made_guard_lets_exactly_these_states_be_replaced(
     guard: Condition, on_nothing: bool, on_a: bool, on_b: bool
@@ -38,6 +37,11 @@ def test_each_ready_made_guard_lets_exactly_these_states_be_replaced(
 def test_a_strict_guard_on_a_strong_tag_lets_it_be_replaced() -> None:
     strong = ETag("a")
     assert unchanged(strong, comparison=Comparison.STRICT).judge(Validators(strong)).proceeds
+
+
+def test_a_guard_that_could_never_let_anything_through_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ImpossibleDeclaration, match="use CREATE_ONLY"):
+        unchanged()
 
 
 def test_enforce_is_silent_or_raises_a_conflict_that_knows_the_state() -> None:

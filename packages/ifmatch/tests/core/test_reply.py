@@ -152,7 +152,7 @@ def test_a_verdict_that_does_not_refuse_has_no_problem() -> None:
 
 
 def test_the_outcomes_are_the_statuses_that_are_answered() -> None:
-    assert [outcome.value for outcome in Outcome] == [0, 304, 400, 412, 428]
+    assert [outcome.value for outcome in Outcome] == [0, 206, 304, 400, 412, 416, 428]
     assert PROCEED.proceeds
     assert PROCEED.status == 0
     malformed = MalformedField("If-Match", "a", 0, "it is none")

@@ -48,6 +48,13 @@ class MalformedField(IfMatchError, ValueError):
             "quotes included."
         )
 
+    # Where it is kept instead of raised it is a value, and equal to its like.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MalformedField) and self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash(self.args)
+
     def __str__(self) -> str:
         return (
             f"{self.field} is malformed at offset {self.position}: {self.reason}. {self.next_step}"

@@ -11,9 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from ifmatch.core.conditions import NO_CONDITIONS, Comparison, Conditions
 from ifmatch.core.decide import DEFAULT_POLICY, Policy, Validators, evaluate
-from ifmatch.core.errors import Conflict
+from ifmatch.core.errors import Conflict, ImpossibleDeclaration
 from ifmatch.core.etag import ETag
-from ifmatch.core.fieldlist import TagList
 from ifmatch.core.verdict import Verdict
 
 
@@ -45,14 +44,22 @@ class Condition:
 UNCONDITIONAL = Condition()
 """Writes whatever is there."""
 
-CREATE_ONLY = Condition(conditions=Conditions(if_none_match=TagList(None)))
+CREATE_ONLY = Condition(conditions=Conditions(none_match="*"))
 """Writes only where nothing is: `If-None-Match: *`."""
 
 
 def unchanged(*tags: ETag, comparison: Comparison = Comparison.STATE) -> Condition:
-    """Writes only where the current tag is one of `tags`: what `If-Match` says over HTTP."""
-    members = TagList(tuple(str(tag) for tag in tags))
-    return Condition(conditions=Conditions(if_match=members), policy=Policy(comparison))
+    """Writes only where the current tag is one of `tags`: what `If-Match` says over HTTP.
+
+    Raises ImpossibleDeclaration without a tag: nothing could ever be written.
+    """
+    if not tags:
+        raise ImpossibleDeclaration(
+            "unchanged() without a tag would refuse every write. Give the tag that was read; to "
+            "write only where nothing is, use CREATE_ONLY."
+        )
+    members = ", ".join(map(str, tags))
+    return Condition(conditions=Conditions(match=members), policy=Policy(comparison))
 
 
 def enforce(guard: Guard, current: Validators | None) -> None:

@@ -1,6 +1,7 @@
-"""The answers that follow from a verdict: fields of a 304, problem details of a refusal.
+"""The answers that follow from a verdict: fields of a 304 or 206, problem details of a refusal.
 
-RFC 9110 sections 15.4.5 (304), 15.5.13 (412), RFC 6585 section 3 (428), RFC 9457 (problems).
+RFC 9110 sections 15.3.7 (206), 15.4.5 (304), 15.5.13 (412), 15.5.17 (416), RFC 6585 section 3
+(428), RFC 9457 (problems).
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ifmatch.core.byteranges import media_type, multipart
 from ifmatch.core.etag import ETag
+from ifmatch.core.ranges import Selection
 from ifmatch.core.verdict import Outcome, Verdict
 
 PROBLEM_JSON = "application/problem+json"
@@ -63,6 +66,61 @@ def not_modified_raw(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes,
     if any(name.lower() == b"etag" for name, _ in kept):
         return [(name, value) for name, value in kept if name.lower() != b"last-modified"]
     return kept
+
+
+_OF_THE_WHOLE = frozenset(
+    {"content-digest", "content-length", "content-md5", "content-range", "trailer"}
+)
+"""Fields of a 200 that say something about its content as a message, and so not of a part."""
+
+
+def partial_content(
+    fields: Iterable[tuple[str, str]],
+    content: bytes,
+    selection: Selection,
+    *,
+    if_range: bool,
+    boundary: str,
+) -> tuple[list[tuple[str, str]], bytes]:
+    """The fields and the content of a 206, from those that the 200 would have had (15.3.7).
+
+    `if_range` says that the request had an If-Range: the client has the fields that describe the
+    representation, and they are left out. `boundary` is for several parts; see `multipart`.
+    """
+    of_the_200 = list(fields)
+    left_out = REPRESENTATION_METADATA if if_range else _OF_THE_WHOLE
+    kept = [(name, value) for name, value in of_the_200 if name.lower() not in left_out]
+    if len(selection.ranges) == 1:
+        (only,) = selection.ranges
+        body = content[only.first : only.last + 1]
+        kept.append(("Content-Range", only.content_range(selection.length)))
+    else:
+        types = [value for name, value in of_the_200 if name.lower() == "content-type"]
+        body = multipart(content, selection.ranges, types[0] if types else None, boundary)
+        kept = [(name, value) for name, value in kept if name.lower() != "content-type"]
+        kept.append(("Content-Type", media_type(boundary)))
+    kept.append(("Content-Length", str(len(body))))
+    return kept, body
+
+
+def range_problem(selection: Selection) -> dict[str, Any]:
+    """Problem details of a 416; send it with `Content-Range: bytes */LENGTH` (15.5.17).
+
+    >>> range_problem(Selection(Outcome.RANGE_NOT_SATISFIABLE, 10, "", ""))["length"]
+    10
+    """
+    return {
+        "type": f"{PROBLEM_TYPE}range-not-satisfiable",
+        "title": "The range is not satisfiable",
+        "status": 416,
+        "detail": (
+            f"The representation has {selection.length:,} bytes, and no range that was asked for "
+            "begins within them. Ask for one that does, or leave Range out to get the whole."
+        ),
+        "clause": "RFC 9110 section 15.5.17",
+        "field": "Range",
+        "length": selection.length,
+    }
 
 
 _PROBLEMS = {

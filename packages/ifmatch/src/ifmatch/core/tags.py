@@ -38,7 +38,7 @@ def state_tag(value: Any) -> ETag:
     >>> str(state_tag({"a": 1}))
     'W/"015abd7f5cc57a2d"'
     """
-    return ETag(state_digest(canonical(value)), weak=True)
+    return ETag(state_digest(canonical(value)), True)
 
 
 def bytes_tag(content: bytes | bytearray | memoryview | Iterable[bytes]) -> ETag:

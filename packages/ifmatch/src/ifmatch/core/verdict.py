@@ -12,9 +12,11 @@ class Outcome(Enum):
     """What the server does next; the value is the status it answers, 0 where it goes on."""
 
     PROCEED = 0
+    PARTIAL_CONTENT = 206
     NOT_MODIFIED = 304
     MALFORMED = 400
     PRECONDITION_FAILED = 412
+    RANGE_NOT_SATISFIABLE = 416
     PRECONDITION_REQUIRED = 428
 
 
