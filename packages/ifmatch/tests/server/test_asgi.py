@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import doctest
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from ifmatch.core.canonical import canonical
 from ifmatch.core.conditions import Comparison, Conditions
 from ifmatch.core.decide import Policy, Validators
-from ifmatch.core.errors import Conflict, ImpossibleDeclaration
+from ifmatch.core.errors import Conflict, ImpossibleDeclaration, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import Condition, enforce
 from ifmatch.core.tags import bytes_tag, state_tag
+from ifmatch.core.verdict import PROCEED
 from ifmatch.server import asgi
 from ifmatch.server.asgi import CONDITION, ConditionalMiddleware
 
@@ -846,3 +848,264 @@ def test_the_example_in_the_documentation_runs() -> None:
     found = doctest.testmod(asgi)
     assert found.attempted
     assert not found.failed
+
+
+# -- ranges ------------------------------------------------------------------------------------
+
+STRONG_HELLO = str(bytes_tag(b"hello"))
+
+
+def cut(*fields: tuple[str, str], app: App | None = None, **settings: Any) -> Exchange:
+    middleware = ConditionalMiddleware(app or hello(), **({"strong": True} | settings))
+    return ask(middleware, "GET", *fields)
+
+
+def test_a_range_of_a_body_in_one_piece_is_sent_as_a_part() -> None:
+    answer = cut(("Range", "bytes=1-3"))
+    assert (answer.status, answer.body) == (206, b"ell")
+    assert answer.fields["content-range"] == "bytes 1-3/5"
+    assert answer.fields["content-length"] == "3"
+    assert answer.fields["etag"] == STRONG_HELLO
+    assert answer.fields["accept-ranges"] == "bytes"
+
+
+def test_ranges_are_offered_where_tags_are_strong_or_where_it_is_said() -> None:
+    asked = ("Range", "bytes=1-3")
+    assert cut().fields["accept-ranges"] == "bytes"
+    assert "accept-ranges" not in cut(strong=False).fields
+    assert cut(asked, strong=False).status == 200
+    assert cut(asked, ranges=False).status == 200
+    assert cut(asked, strong=False, ranges=True).status == 206
+
+
+def test_what_is_out_of_reach_is_416_and_says_how_long_it_is() -> None:
+    answer = cut(("Range", "bytes=5-"))
+    assert answer.problem["length"] == 5
+    assert answer.status == 416
+    assert answer.fields["content-range"] == "bytes */5"
+
+
+def test_several_ranges_are_parts_under_a_limit_that_nobody_foresees() -> None:
+    content = bytes(1000)
+    app = Sends(start(200, ("Content-Type", "text/x"), ("Content-Length", "1000")), piece(content))
+    asked = ("Range", "bytes=0-0, 500-501")
+    answers = [cut(asked, app=app) for _ in range(2)]
+    limits = {answer.fields["content-type"].partition("boundary=")[2] for answer in answers}
+    assert len(limits) == 2
+    for answer in answers:
+        assert answer.status == 206
+        assert answer.fields["content-type"].startswith("multipart/byteranges; boundary=")
+        assert answer.fields["content-length"] == str(len(answer.body))
+        assert answer.body.count(b"Content-Type: text/x\r\nContent-Range: bytes ") == 2
+
+
+@pytest.mark.parametrize("given", [(), (("ETag", '"v1"'),)], ids=["hashed", "given"])
+def test_preconditions_come_before_the_range(given: tuple[tuple[str, str], ...]) -> None:
+    tag = '"v1"' if given else STRONG_HELLO
+    asked = ("Range", "bytes=0-0")
+    assert cut(asked, ("If-None-Match", tag), app=hello(*given)).status == 304
+    assert cut(asked, ("If-Match", '"x"'), app=hello(*given)).status == 412
+    assert cut(asked, ("If-Match", tag), app=hello(*given)).status == 206
+    assert cut(asked, ("If-Range", tag), app=hello(*given)).status == 206
+    assert cut(asked, ("If-Range", '"x"'), app=hello(*given)).status == 200
+    assert cut(asked, ("If-Range", f"W/{tag}"), app=hello(*given)).status == 200
+
+
+def test_after_if_range_the_client_is_not_told_again_what_it_knows() -> None:
+    app = hello(("Content-Type", "text/plain"), ("Last-Modified", DATE), ("Set-Cookie", "a=1"))
+    told = cut(("Range", "bytes=0-0"), app=app).fields
+    assert {"content-type", "last-modified", "set-cookie"} <= set(told)
+    told = cut(("Range", "bytes=0-0"), ("If-Range", STRONG_HELLO), app=app).fields
+    assert not {"content-type", "last-modified"} & set(told)
+    assert "set-cookie" in told
+
+
+def test_a_date_names_a_state_only_where_dates_are_declared_strong() -> None:
+    app, asked = hello(("Last-Modified", DATE)), (("Range", "bytes=0-0"), ("If-Range", DATE))
+    assert cut(*asked, app=app).status == 200
+    assert cut(*asked, app=app, strong_dates=True).status == 206
+    assert cut(asked[0], ("If-Range", EARLIER), app=app, strong_dates=True).status == 200
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        hello(("Accept-Ranges", "none")),
+        hello(("Accept-Ranges", "bytes")),
+        Sends(start(), piece(b"hel", more=True), piece(b"lo")),
+        Sends(start(200, ("ETag", '"v1"')), piece(b"hel", more=True), piece(b"lo")),
+        Sends(start(200, ("ETag", '"v1"')), piece(b"hello", more=True), piece()),
+        hello(("Cache-Control", "no-store")),
+        hello(status=203),
+        hello(status=206),
+    ],
+    ids=["none", "its own", "stream", "tagged stream", "unannounced", "no-store", "203", "206"],
+)
+def test_what_speaks_of_ranges_itself_or_is_not_at_hand_goes_out_whole(app: App) -> None:
+    answer = cut(("Range", "bytes=1-3"), app=app)
+    assert answer.status in (200, 203, 206)
+    assert answer.body == b"hello"
+    assert "content-range" not in answer.fields
+
+
+def test_the_pieces_that_follow_what_was_cut_are_dropped() -> None:
+    app = Sends(start(200, ("Content-Length", "5")), piece(b"hello", more=True), piece())
+    answer = cut(("Range", "bytes=1-3"), app=app)
+    assert (answer.status, answer.body) == (206, b"ell")
+
+
+def test_head_is_not_cut() -> None:
+    answer = ask(
+        ConditionalMiddleware(hello(("ETag", '"a"')), strong=True), "HEAD", ("Range", "bytes=1-3")
+    )
+    assert answer.status == 200
+    assert answer.fields["content-length"] == "5"
+
+
+# -- reads by other methods --------------------------------------------------------------------
+
+
+def questions(scope: Any) -> bool:
+    return bool(scope["path"] == "/ask")
+
+
+def test_a_post_marked_as_a_read_is_tagged_and_answered_304() -> None:
+    app = ConditionalMiddleware(hello(), safe=questions)
+    assert ask(app, "POST", path="/ask").fields["etag"] == HELLO_TAG
+    assert ask(app, "POST", ("If-None-Match", HELLO_TAG), path="/ask").status == 304
+    assert ask(app, "POST", ("If-None-Match", "x"), path="/ask").status == 200
+    assert "etag" not in ask(app, "POST", path="/other").fields
+    assert ask(app, "QUERY", ("If-None-Match", HELLO_TAG), path="/ask").status == 304
+
+
+def test_a_marked_read_is_judged_early_as_a_read() -> None:
+    async def early(scope: Any) -> ETag:
+        return ETag("v1", weak=True)
+
+    app = ConditionalMiddleware(
+        hello(), early=early, public=True, safe=questions, policy=Policy(STATE.comparison, True)
+    )
+    asked = ("If-None-Match", '"v1"')
+    assert ask(app, "POST", asked, path="/ask").status == 304
+    assert ask(app, "POST", path="/ask").status == 200
+    assert ask(app, "POST", path="/other").status == 428
+
+
+# -- what a store raises -----------------------------------------------------------------------
+
+
+def test_the_conflict_of_a_store_is_answered_412_with_the_current_tag() -> None:
+    async def late_loser(scope: Any, receive: Any, send: Any) -> None:
+        enforce(scope["state"][CONDITION], Validators(ETag("v2", weak=True)))
+
+    app = ConditionalMiddleware(late_loser, policy=STATE, fields=[("Vary", "Accept")])
+    answer = ask(app, "PUT", ("If-Match", 'W/"v1"'))
+    assert answer.status == 412
+    assert answer.problem["etag"] == answer.fields["etag"] == 'W/"v2"'
+    assert answer.fields["vary"] == "Accept"
+
+
+def test_what_a_store_misses_is_answered_404() -> None:
+    async def gone(scope: Any, receive: Any, send: Any) -> None:
+        raise Missing("notes/7")
+
+    answer = ask(ConditionalMiddleware(gone), "DELETE")
+    assert answer.problem["detail"].endswith("Create it, or correct the key.")
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize("error", [Missing(7), Conflict(None, PROCEED)])
+def test_an_error_after_the_answer_began_is_the_server_s(error: Exception) -> None:
+    async def breaks(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        raise error
+
+    with pytest.raises(type(error)):
+        ask(ConditionalMiddleware(breaks), "PUT")
+
+
+def test_an_early_304_by_date_repeats_the_date_that_it_rests_on() -> None:
+    async def early(scope: Any) -> Validators:
+        return Validators(None, 784_111_777)
+
+    app = ConditionalMiddleware(hello(), early=early, public=True, policy=STATE)
+    answer = ask(app, "GET", ("If-Modified-Since", DATE))
+    assert (answer.status, answer.fields) == (304, {"last-modified": DATE})
+
+
+@pytest.mark.parametrize(("year", "status"), [(1994, 200), (2050, 304)])
+def test_the_clock_says_which_century_a_year_of_two_digits_is_of(year: int, status: int) -> None:
+    """In 2050, 94 is 2094, so that nothing was modified since; in 1994 it is that year."""
+    now = calendar.timegm((year, 12, 1, 0, 0, 0))
+    app = ConditionalMiddleware(hello(("Last-Modified", DATE)), clock=lambda: now)
+    asked = ("If-Modified-Since", "Saturday, 05-Nov-94 08:49:37 GMT")
+    assert ask(app, "GET", asked).status == status
+
+
+# -- only what the application gives ------------------------------------------------------------
+
+
+def test_without_hashes_only_the_tags_that_are_given_count() -> None:
+    plain, tagged = hello(("Last-Modified", DATE)), hello(("ETag", '"v1"'))
+    app = ConditionalMiddleware(plain, hashes=False)
+    assert "etag" not in ask(app).fields
+    assert ask(app, "GET", ("If-None-Match", HELLO_TAG)).status == 200
+    assert ask(app, "GET", ("If-None-Match", "*")).status == 304
+    assert ask(app, "GET", ("If-Match", HELLO_TAG)).status == 412
+    assert ask(app, "HEAD", ("If-Match", "*")).status == 200
+    assert ask(app, "GET", ("If-Modified-Since", DATE)).status == 304
+    tagging = ConditionalMiddleware(tagged, hashes=False)
+    assert ask(tagging, "GET", ("If-None-Match", '"v1"')).status == 304
+
+
+def test_without_hashes_a_body_in_one_piece_is_cut_all_the_same() -> None:
+    app = ConditionalMiddleware(hello(), hashes=False, ranges=True)
+    answer = ask(app, "GET", ("Range", "bytes=1-3"))
+    assert (answer.status, answer.body) == (206, b"ell")
+    assert "etag" not in answer.fields
+    assert ask(app, "GET", ("Range", "bytes=1-3"), ("If-Range", HELLO_TAG)).status == 200
+
+
+def test_without_hashes_what_nobody_may_keep_is_left_alone() -> None:
+    app = ConditionalMiddleware(hello(("Cache-Control", "no-store")), hashes=False)
+    assert ask(app, "GET", ("If-None-Match", "*")).status == 200
+
+
+# -- what an origin is asked to mend ------------------------------------------------------------
+
+
+def test_a_modification_date_of_the_future_becomes_the_date_of_the_answer() -> None:
+    """8.8.2.1: with a date ahead of every clock, no cache could validate for years."""
+    ahead = hello(("Last-Modified", "Fri, 31 Dec 2094 00:00:00 GMT"), ("X-Other", "kept"))
+    app = ConditionalMiddleware(ahead, clock=lambda: 784_111_777.9)
+    answer = ask(app)
+    assert answer.fields["last-modified"] == DATE
+    assert answer.fields["x-other"] == "kept"
+    assert ask(app, "GET", ("If-Modified-Since", DATE)).status == 304
+    assert ask(app, "GET", ("If-Modified-Since", EARLIER)).status == 200
+
+
+def test_a_modification_date_of_the_past_stays_what_it_is() -> None:
+    app = ConditionalMiddleware(hello(("Last-Modified", EARLIER)), clock=lambda: 784_111_777)
+    assert ask(app).fields["last-modified"] == EARLIER
+    assert (
+        ask(ConditionalMiddleware(hello(("Last-Modified", DATE)))).fields["last-modified"] == DATE
+    )
+
+
+def test_a_put_of_a_part_is_refused_where_only_the_whole_is_taken() -> None:
+    """14.5: taken for the whole, a part would destroy the rest."""
+    app, part = hello(), ("Content-Range", "bytes 0-4/10")
+    answer = ask(ConditionalMiddleware(app), "PUT", part)
+    assert answer.problem["field"] == "Content-Range"
+    assert answer.status == 400
+    assert app.scopes == []
+    assert ask(ConditionalMiddleware(app, partial_put=True), "PUT", part).status == 200
+    assert ask(ConditionalMiddleware(app), "PUT").status == 200
+
+
+def test_a_content_range_means_nothing_on_another_method() -> None:
+    """14.4."""
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        answer = ask(ConditionalMiddleware(hello()), method, ("Content-Range", "bytes 0-4/10"))
+        assert answer.status == 200

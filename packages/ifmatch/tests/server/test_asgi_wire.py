@@ -182,6 +182,24 @@ def test_a_head_answered_304_leaves_the_connection_in_step(serve: Serve) -> None
     assert b'"etag": "\\"a\\""' in client.rest()
 
 
+def test_a_part_is_as_long_as_it_says_and_the_connection_stays_in_step(serve: Serve) -> None:
+    client = serve(ConditionalMiddleware(text(b"hello"), strong=True))
+    for asked, status, body in [
+        ("bytes=1-3", b"http/1.1 206 partial content", b"ell"),
+        ("bytes=-1", b"http/1.1 206 partial content", b"o"),
+        ("bytes=x", b"http/1.1 200 ok", b"hello"),
+    ]:
+        client.send("GET / HTTP/1.1", f"Range: {asked}")
+        head = client.head()
+        assert head[0] == status
+        assert b"content-length: %d" % len(body) in head
+        assert client.until(body) == body
+    client.send("GET / HTTP/1.1", "Range: bytes=5-", "Connection: close")
+    head = client.head()
+    assert head[0].startswith(b"http/1.1 416 ")
+    assert b"content-range: bytes */5" in head
+
+
 # -- content that is never asked for -----------------------------------------------------------
 
 PUT = ("PUT / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue")

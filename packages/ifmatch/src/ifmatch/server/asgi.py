@@ -6,18 +6,7 @@ Two ways to a tag, the cheap one first:
             and a match is answered without calling the application at all
     late    the finished body is hashed: it costs as much as sending it, and needs no work
 
-What happens to an answer of the application to GET or HEAD:
-
-    status other than 200        left alone: conditions count only where the plain answer is 2xx
-    it has an ETag               judged on that, and a 304 does not wait for the body
-    HEAD without one             no tag: the tag is that of the GET, whose body is not here
-    Cache-Control: no-store      no tag: nobody may keep what the tag would validate
-    one piece within the limit   tagged with the hash of the body, and judged
-    a stream, a file, too long   no tag, no waiting; judged by its Last-Modified, if it has one
-
-Running the application as GET to tag a HEAD was turned down: it would pay for a body that nobody
-sees, and 9.3.2 lets a HEAD leave out what only making the content would tell. An answer that sets
-a cookie is tagged as well: the cookie is no part of the body, and goes out with the 304, too.
+What then happens to an answer of the application is told in `answer`.
 
 Put this inside of whatever codes bodies (gzip), so that it sees them as they are, and inside of
 whatever must see every answer (CORS, security fields, logs): what stands further in than this has
@@ -26,10 +15,8 @@ no part in an early answer.
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ifmatch.core.conditions import NO_CONDITIONS, Comparison, Conditions
@@ -41,20 +28,22 @@ from ifmatch.core.decide import (
     Validators,
     evaluate,
 )
-from ifmatch.core.errors import ImpossibleDeclaration, MalformedField
+from ifmatch.core.errors import Conflict, ImpossibleDeclaration, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import Condition
-from ifmatch.core.httpdate import parse_http_date
-from ifmatch.core.reply import PROBLEM_JSON, not_modified_raw, problem
-from ifmatch.core.tags import bytes_tag, state_digest
-from ifmatch.core.verdict import PROCEED, Outcome, Verdict
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-RawFields = list[tuple[bytes, bytes]]
+from ifmatch.core.reply import not_modified_raw
+from ifmatch.server.answer import (
+    Answer,
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    Settings,
+    send_problem,
+    send_verdict,
+    validator_fields,
+)
 
 CONDITION = "ifmatch_condition"
 """Where `scope["state"]` holds the Condition of a writing request, for the application's store."""
@@ -78,15 +67,29 @@ class ConditionalMiddleware:
       of content is asked for.
     - `policy` is how conditions are read. `strong` says that tags are of the very bytes that are
       sent, so that nothing further out changes them; hashes of bodies are then strong, too.
+    - `hashes` says whether a body without an ETag gets the hash of it. Without, only the tags that
+      the application gives count.
+    - `ranges` says whether Range is honoured; where it is not said, it is for strong tags. Weak
+      tags would leave a client with pieces that it may not put together (15.3.7.3).
+    - `strong_dates` says that nothing here changes twice within the second of its Last-Modified,
+      so that If-Range may name it by that (8.8.2.2).
+    - `safe(scope)` marks requests of other methods as reads, such as a POST that asks a question
+      too long for a URL: a match answers them with 304, too. See docs/deviations.md.
     - `limit` is how many bytes of a body are hashed at most.
+    - `clock()` gives seconds since the epoch: for dates whose year has two digits, and for a
+      Last-Modified of the future, which becomes the date of the answer (8.8.2.1).
+    - `partial_put` says that the application takes a PUT of a part. Without, a PUT with a
+      Content-Range is answered 400 (14.5): taken for the whole, it would destroy the rest.
 
     A verdict given here on a write is an early refusal and no more: between it and the write
     somebody else may have written. Only a store's guard closes that gap, so the application finds
-    the `Condition` at `scope["state"]["ifmatch_condition"]` and hands it to its store. Without
-    `early`, that is all that happens to a write.
+    the `Condition` at `scope["state"]["ifmatch_condition"]` and hands it to its store. What the
+    store raises becomes the answer here, if the application lets it pass: `Conflict` 412, `Missing`
+    404. Without `early`, that is all that happens to a write.
 
     Raises ImpossibleDeclaration for a declaration that could never work, or would tell strangers.
 
+    >>> import asyncio
     >>> async def app(scope, receive, send):
     ...     fields = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
     ...     await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -111,7 +114,13 @@ class ConditionalMiddleware:
         writes: bool = True,
         policy: Policy = DEFAULT_POLICY,
         strong: bool = False,
+        hashes: bool = True,
+        ranges: bool | None = None,
+        strong_dates: bool = False,
+        safe: Callable[[Scope], bool] | None = None,
         limit: int = LIMIT,
+        clock: Callable[[], float] | None = None,
+        partial_put: bool = False,
     ) -> None:
         if early is None:
             _refuse_protection_of_nothing(public, authorize)
@@ -120,8 +129,15 @@ class ConditionalMiddleware:
             _refuse_hopeless_writes(writes, policy, strong)
         self.app = app
         self.policy = policy
-        self.strong = strong
-        self.limit = limit
+        self._settings = Settings(
+            policy,
+            strong,
+            hashes,
+            strong if ranges is None else ranges,
+            strong_dates,
+            limit,
+            clock or time.time,
+        )
         self._early = early
         self._public = public
         self._authorize = authorize
@@ -132,39 +148,68 @@ class ConditionalMiddleware:
             if name.lower() != "etag"
         )
         self._writes = writes
+        self._safe = safe
+        self._clock = clock
+        self._partial_put = partial_put
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in IGNORING_METHODS:
             await self.app(scope, receive, send)
             return
         method = scope["method"]
-        conditions = Conditions.from_raw(scope["headers"])
-        current = await self._known_early(scope, conditions)
+        if method == "PUT" and not self._partial_put and _is_of_a_part(scope):
+            await send_problem(send, _PARTIAL_PUT, self._fields)
+            return
+        now = None if self._clock is None else self._clock()
+        conditions = Conditions.from_raw(scope["headers"], now)
+        safe = method in SAFE_METHODS or (self._safe is not None and self._safe(scope))
+        current = await self._known_early(scope, conditions, safe)
         if current is not None:
-            verdict = evaluate(method, conditions, current, self.policy)
+            verdict = evaluate(method, conditions, current, self.policy, safe)
             if not verdict.proceeds:
-                known = [] if current.etag is None else [(b"etag", _octets(current.etag))]
-                fields = self._fields + known
-                await _send_verdict(send, method, verdict, current.etag, fields)
+                fields = self._fields + validator_fields(current)
+                await send_verdict(send, method, verdict, current.etag, fields)
                 return
-        if method in SAFE_METHODS:
+        if safe:
             # An early tag is never put on the body that follows: that one may be newer already,
             # and a client would keep it under the old tag for ever.
-            await _Answer(self, method, conditions, send).of(scope, receive)
+            await Answer(self._settings, method, conditions, send).of(self.app, scope, receive)
         else:
             # In place, as Starlette does: what stands further out may look at the same state.
             state = scope.setdefault("state", {})
             state[CONDITION] = Condition(method, conditions, self.policy)
-            await self.app(scope, receive, send)
+            await self._write(scope, receive, send)
 
-    async def _known_early(self, scope: Scope, conditions: Conditions) -> Validators | None:
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application write; what its store raises before the answer began is answered."""
+        started = False
+
+        async def pass_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, pass_on)
+        except Conflict as conflict:
+            if started:
+                raise
+            verdict, current = conflict.verdict, conflict.current
+            await send_verdict(send, scope["method"], verdict, current, list(self._fields))
+        except Missing as missing:
+            if started:
+                raise
+            await send_problem(send, _missing_problem(missing), self._fields)
+
+    async def _known_early(
+        self, scope: Scope, conditions: Conditions, safe: bool
+    ) -> Validators | None:
         """What the early source says; None where it is not asked, or says nothing."""
         if self._early is None:
             return None
-        reading = scope["method"] in SAFE_METHODS
-        if conditions is NO_CONDITIONS and (reading or not self.policy.required):
+        if conditions is NO_CONDITIONS and (safe or not self.policy.required):
             return None
-        if not (reading or self._writes) or not await self._may_know(scope):
+        if not (safe or self._writes) or not await self._may_know(scope):
             return None
         found = await self._early(scope)
         return Validators(found) if isinstance(found, ETag) else found
@@ -208,207 +253,19 @@ def _refuse_hopeless_writes(writes: bool, policy: Policy, strong: bool) -> None:
         )
 
 
-class _Answer:
-    """One answer to a GET or HEAD on its way out: tagged, judged, or left alone.
-
-    The start is held back until the body shows whether it comes in one piece.
-    """
-
-    __slots__ = (
-        "_answered",
-        "_conditions",
-        "_given",
-        "_held",
-        "_method",
-        "_release",
-        "_send",
-        "_settings",
-    )
-
-    def __init__(
-        self, settings: ConditionalMiddleware, method: str, conditions: Conditions, send: Send
-    ) -> None:
-        self._settings = settings
-        self._method = method
-        self._conditions = conditions
-        self._send = send
-        self._held: Message | None = None
-        self._given = _NOTHING_GIVEN
-        self._release: asyncio.Task[None] | None = None
-        self._answered = False  # by a verdict: what the application still sends is dropped
-
-    async def of(self, scope: Scope, receive: Receive) -> None:
-        try:
-            await self._settings.app(scope, receive, self._pass)
-        except BaseException:
-            self._held = None  # nothing went out yet, so that the server can still answer 500
-            raise
-        if self._release is not None:
-            await self._release
-        await self._let_go()
-
-    async def _pass(self, message: Message) -> None:
-        if self._release is not None:
-            await self._release
-        start, self._held = self._held, None
-        if start is not None:
-            await self._next(start, message)
-        elif self._answered:
-            return
-        elif message["type"] == "http.response.start":
-            await self._start(message)
-        else:
-            await self._send(message)
-
-    async def _start(self, start: Message) -> None:
-        if start["status"] != 200:
-            await self._send(start)
-            return
-        given = self._given = _Given(start.get("headers", ()))
-        if given.etag is not None:
-            await self._judge(start, given.validators)
-        elif given.tagged or given.no_store:
-            await self._send(start)
-        elif self._method == "HEAD" or (given.length or 0) > self._settings.limit:
-            await self._untagged(start)
-        else:
-            self._held = start
-            if given.length is None:
-                self._do_not_wait()
-
-    def _do_not_wait(self) -> None:
-        """Let the start go as soon as the application waits for something.
-
-        Without Content-Length this may be a stream, whose first event is minutes away while the
-        client waits to hear that it is connected. An answer in one piece sends its body right
-        after its start, before the event loop turns.
-        """
-        # Under another event loop than asyncio's the start waits for the first piece.
-        with suppress(RuntimeError):
-            asyncio.get_running_loop().call_soon(self._turned)
-
-    def _turned(self) -> None:
-        if self._held is not None:
-            self._release = asyncio.ensure_future(self._let_go())
-
-    async def _let_go(self) -> None:
-        start, self._held = self._held, None
-        if start is not None:
-            await self._untagged(start)
-
-    async def _next(self, start: Message, message: Message) -> None:
-        """Send on a start that was held back, and the first message after it."""
-        body = message.get("body", b"")
-        if self._is_whole(message, body) and len(body) <= self._settings.limit:
-            etag = bytes_tag(body) if self._settings.strong else ETag(state_digest(body), weak=True)
-            fields = [*start.get("headers", ()), (b"etag", _octets(etag))]
-            tagged = {**start, "headers": fields}
-            await self._judge(tagged, Validators(etag, self._given.last_modified))
-        else:
-            await self._untagged(start)
-        if not self._answered:
-            await self._send(message)
-
-    def _is_whole(self, message: Message, body: bytes) -> bool:
-        # Some frameworks end every body with an empty piece: the announced length tells, too.
-        return message["type"] == "http.response.body" and (
-            not message.get("more_body", False) or len(body) == self._given.length
-        )
-
-    async def _untagged(self, start: Message) -> None:
-        """Send on what has no tag here; If-Match cannot be judged then, dates can."""
-        if self._given.last_modified is None or self._conditions.if_match is not None:
-            await self._send(start)
-        else:
-            await self._judge(start, self._given.validators)
-
-    async def _judge(self, start: Message, current: Validators) -> None:
-        verdict = PROCEED
-        if self._conditions is not NO_CONDITIONS:
-            verdict = evaluate(self._method, self._conditions, current, self._settings.policy)
-        if verdict.proceeds:
-            await self._send(start)
-            return
-        self._answered = True
-        fields = not_modified_raw(start["headers"])
-        await _send_verdict(self._send, self._method, verdict, current.etag, fields)
+def _is_of_a_part(scope: Scope) -> bool:
+    return any(name == b"content-range" for name, _ in scope["headers"])
 
 
-class _Given:
-    """What the fields of an answer say about its tag, its date, its length and who may keep it."""
-
-    __slots__ = ("etag", "last_modified", "length", "no_store", "tagged")
-
-    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
-        self.etag: ETag | None = None
-        self.last_modified: int | None = None
-        self.length: int | None = None
-        self.no_store = False
-        self.tagged = False
-        for name, value in fields:
-            read = _READERS.get(name.lower())
-            if read is not None:
-                read(self, value)
-
-    @property
-    def validators(self) -> Validators:
-        return Validators(self.etag, self.last_modified)
-
-    def read_etag(self, value: bytes) -> None:
-        try:
-            # Two tags, or what is none, are not for us to mend: the answer goes out as it is.
-            self.etag = None if self.tagged else ETag.parse(value.decode("latin-1").strip(" \t"))
-        except MalformedField:
-            self.etag = None
-        self.tagged = True
-
-    def read_last_modified(self, value: bytes) -> None:
-        self.last_modified = parse_http_date(value.decode("latin-1").strip(" \t"))
-
-    def read_length(self, value: bytes) -> None:
-        self.length = int(value) if value.isdigit() else None
-
-    def read_cache_control(self, value: bytes) -> None:
-        self.no_store = self.no_store or b"no-store" in value.lower()
-
-
-_READERS: dict[bytes, Callable[[_Given, bytes], None]] = {
-    b"etag": _Given.read_etag,
-    b"last-modified": _Given.read_last_modified,
-    b"content-length": _Given.read_length,
-    b"cache-control": _Given.read_cache_control,
+_PARTIAL_PUT = {
+    "type": "about:blank",
+    "title": "Bad Request",
+    "status": 400,
+    "detail": "Nothing was changed: a PUT here replaces the whole. Send it without Content-Range.",
+    "clause": "RFC 9110 section 14.5",
+    "field": "Content-Range",
 }
-_NOTHING_GIVEN = _Given(())
-
-_SAID_ANEW = frozenset({b"age", b"cache-control", b"content-location", b"etag", b"expires"})
 
 
-async def _send_verdict(
-    send: Send, method: str, verdict: Verdict, etag: ETag | None, fields: RawFields
-) -> None:
-    """Answer what a verdict says; `fields` are those of the plain answer that a 304 keeps."""
-    if verdict.outcome is Outcome.NOT_MODIFIED:
-        body = b""
-    else:
-        fields, body = _refusal(verdict, etag, fields)
-    await send({"type": "http.response.start", "status": verdict.status, "headers": fields})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
-
-
-def _refusal(verdict: Verdict, etag: ETag | None, fields: RawFields) -> tuple[RawFields, bytes]:
-    """Problem details; of the plain answer's fields those stay that are not about caching."""
-    details = problem(verdict, etag)
-    body = json.dumps(details, ensure_ascii=False).encode("utf-8")
-    kept = [(name, value) for name, value in fields if name.lower() not in _SAID_ANEW]
-    if "etag" in details:
-        kept.append((b"etag", _octets(etag)))
-    kept += [
-        (b"content-type", PROBLEM_JSON.encode("ascii")),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    return kept, body
-
-
-def _octets(etag: ETag | None) -> bytes:
-    return str(etag).encode("latin-1")
+def _missing_problem(missing: Missing) -> dict[str, Any]:
+    return {"type": "about:blank", "title": "Not Found", "status": 404, "detail": str(missing)}

@@ -35,6 +35,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ifmatch.core.canonical import parse
 from ifmatch.core.conditions import NO_CONDITIONS, Comparison, Conditions
 from ifmatch.core.decide import SAFE_METHODS, Policy, Validators, evaluate
 from ifmatch.core.errors import Conflict, ImpossibleDeclaration, MalformedField, Missing
@@ -211,49 +212,8 @@ class CappedRequest(Request):
         return self._json
 
 
-def parse_json(content: bytes) -> Any:
-    """JSON as RFC 8259 has it, and no more; raises json.JSONDecodeError.
-
-    The error has the text as its `doc` where it has a position; an empty `doc` says that it has
-    none.
-    """
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise json.JSONDecodeError("It is not UTF-8", "", 0) from error
-    if text.startswith("\ufeff"):  # RFC 8259 section 8.1
-        raise json.JSONDecodeError("JSON does not begin with a byte order mark", text, 0)
-    try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except json.JSONDecodeError as error:
-        reason = error.msg.removesuffix(" at")  # "Unterminated string starting at"
-        raise json.JSONDecodeError(reason, error.doc, error.pos) from error
-    except RecursionError as error:
-        raise json.JSONDecodeError("It is nested too deeply", "", 0) from error
-    except ValueError as error:  # twice the same name, NaN, 1e999, 5,000 digits, half a surrogate
-        raise json.JSONDecodeError(_sentence(error), "", 0) from error
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"The member {twice[:64]!r} occurs twice")
-    return members
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _sentence(error: ValueError) -> str:
-    if isinstance(error, UnicodeEncodeError):
-        return "A string holds half of a surrogate pair"
-    text = str(error)
-    return "A number is out of range" if "Out of range" in text or "digits" in text else text
+parse_json = parse
+"""Reads the content of a request, or of anything else; see `ifmatch.core.canonical.parse`."""
 
 
 def conditional(
