@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from harness import browser, pythons, rules
+from harness import browser, clauses, pythons, rules
 from harness.summary import Counts, Stop, Summary
 
 ROOT = Path(__file__).resolve().parent
@@ -344,6 +344,12 @@ def command_docs() -> int:
     return run(tool("zensical", environment("docs", "docs")), "build", "--clean")
 
 
+def command_clauses() -> int:
+    """Write docs/clauses.md anew from the vectors."""
+    print(f"{clauses.PAGE} {'was written' if clauses.write(ROOT) else 'is as it should be'}")
+    return 0
+
+
 def command_build() -> int:
     """Build what is published: the wheels of ifmatch and quartet."""
     build_wheels(ROOT / "dist", ROOT / "packages/ifmatch", ROOT / "products/quartet")
@@ -378,6 +384,7 @@ HELP = {
     "check": "lint, types, import contracts, dependencies; --fix repairs what it can",
     "bench": "run the benchmarks",
     "docs": "build the documentation into site/",
+    "clauses": "write docs/clauses.md anew from the vectors",
     "build": "build the wheels of ifmatch and quartet into dist/",
     "lock": "pin the dependencies again; --upgrade takes the latest releases",
 }
@@ -392,7 +399,7 @@ def main() -> int:
     parsers.choices["test"].add_argument("--all", action="store_true", dest="everything")
     parsers.choices["check"].add_argument("--fix", action="store_true")
     options, rest = parser.parse_known_args()
-    if rest and options.command in ("check", "docs", "build"):
+    if rest and options.command in ("check", "docs", "clauses", "build"):
         parser.error(f"{options.command} does not take {' '.join(rest)}")
     commands: dict[str, Callable[[], int]] = {
         "run": lambda: command_run(rest),
@@ -400,6 +407,7 @@ def main() -> int:
         "check": lambda: command_check(options.fix),
         "bench": lambda: command_bench(rest),
         "docs": command_docs,
+        "clauses": command_clauses,
         "build": command_build,
         "lock": lambda: command_lock(rest),
     }

@@ -1,0 +1,1 @@
+"""Test kits for those who build on ifmatch, or beside it."""
