@@ -1,28 +1,54 @@
-"""Runs the benchmarks and prints a line for each figure."""
+"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [--json FILE]`."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import platform
 import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
-from benchmarks import core
+from benchmarks import core, peers
+from benchmarks.rounds import Line, table
 
-SUITES = {"core": core.lines}
+SUITES = {"core": core.lines, "peers": peers.lines}
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named suites, or all; 1 where a line is missed or void."""
-    unknown = sorted(set(names) - set(SUITES))
-    if unknown:
-        print(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(SUITES)}.")
-        return 2
-    print(f"Python {platform.python_version()}, {platform.machine()}")
-    failed = False
-    for name in names or SUITES:
+    parser = argparse.ArgumentParser(prog="dev.py bench", description="Run the benchmarks.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the run")
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.names) - set(SUITES)):
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(SUITES)}")
+    names = options.names or list(SUITES)
+
+    print(f"Python {platform.python_version()}, {platform.machine()}, processor time of the thread")
+    lines: list[Line] = []
+    for name in names:
         for line in SUITES[name]():
-            print(line, flush=True)
-            failed = failed or line.void or not line.holds
-    return 1 if failed else 0
+            lines.append(line)
+            print(f"  {line.value:10.3f} {line.unit:<2} {line.name}", file=sys.stderr, flush=True)
+    print(table(lines))
+    marks = peers.marks() if "peers" in names else []
+    if marks:
+        print(f"\n{peers.table(marks)}")
+    if options.json:
+        options.json.write_text(json.dumps(_kept(lines, marks), indent=1) + "\n", "utf-8")
+    return 1 if any(line.void or not line.holds for line in lines) else 0
+
+
+def _kept(lines: list[Line], marks: list[peers.Marks]) -> dict[str, object]:
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "lines": [asdict(line) | {"void": line.void, "verdict": line.verdict} for line in lines],
+        "probes": [asdict(mark) for mark in marks],
+    }
 
 
 if __name__ == "__main__":
