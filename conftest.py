@@ -23,6 +23,21 @@ def pytest_configure() -> None:
     network.close_network()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted: each `record_property("figure", ...)`."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    figures = sorted(
+        str(value)
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "figure" and report.when == "call"
+    )
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.line(figure)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.Server]:
     """A real PostgreSQL 18: one for the session, under xdist one for each worker."""
