@@ -56,7 +56,7 @@ def routes(holder: Any) -> Iterator[Any]:
     for route in holder.routes:
         if (router := getattr(route, "original_router", None)) is not None:
             yield from routes(router)
-        elif hasattr(route, "declared"):
+        elif hasattr(route, "declared") and route.include_in_schema:
             yield route
 
 
