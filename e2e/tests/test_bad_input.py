@@ -510,7 +510,6 @@ QUERIES = {
     "flags?q=" + "x" * 201: "q",
     "flags?environment=%00": "environment",
     "flags?environment=": "environment",
-    "flags?environment=nope": "environment",
     "flags?foo=bar": "foo",
     "flags?Limit=1": "Limit",
     "flags?=": "",
@@ -540,6 +539,20 @@ def test_a_bad_query_is_refused_by_its_name(unchanged: Place, query: str, tag: s
     (error,) = problem(answer, 422)["errors"]
     assert (error["in"], error["name"]) == ("query", QUERIES[query])
     assert CURE.search(error["detail"])
+
+
+@pytest.mark.parametrize("tag", [None, "*"])
+def test_states_in_an_environment_that_is_not_there_are_not_found(
+    unchanged: Place, tag: str | None
+) -> None:
+    """Left out, they would look like flags that have none."""
+    fields = {} if tag is None else {"If-None-Match": tag}
+    answer = unchanged.admin.get(f"{API}/flags?environment=nope", headers=fields)
+    details = problem(answer, 404)
+    assert details["type"] == "urn:ifmatch:problem:environment-not-found"
+    assert details["environment"] == "nope"
+    assert details["errors"][0]["name"] == "environment"
+    assert f"GET {API}/environments lists" in details["detail"]
 
 
 @pytest.mark.parametrize("path", ["flags/nothing", "flags/kept/environments/nope", "keys/no"])

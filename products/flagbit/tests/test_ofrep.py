@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from chassis.application import Application
 from chassis.installation import Installation
 from chassis.rights import Role
 from chassis.settings import Settings
+from flagbit.api import environments
 from flagbit.product import PRODUCT
 
 ADMIN = {"Authorization": "Bearer an-admin-key-of-more-than-32-characters"}
@@ -109,6 +113,49 @@ def test_keys_of_every_project_count_as_keys_of_the_default_one(
     installation.keys.create("other", Role.SERVER, "flagbit", "another", "development")
     installation.keys.create("other", Role.SERVER, "cronping", None, "development")
     assert delete(client, "development").json()["keys"] == [record.id]
+
+
+@pytest.mark.race
+def test_a_key_that_is_being_made_keeps_its_environment(fresh: Served) -> None:
+    """Keys and environments are in two databases; whoever comes first is seen by the other."""
+    installation, client = fresh
+    begun = threading.Event()
+
+    def linger(_key: Any) -> None:
+        begun.set()
+        time.sleep(0.5)
+
+    place = ("flagbit", "default", "development")
+    with ThreadPoolExecutor() as threads:
+        made = threads.submit(installation.keys.create, "CI", Role.SERVER, *place, then=linger)
+        assert begun.wait(30)
+        refused = delete(client, "development")
+        assert refused.json()["keys"] == [made.result()[0].id]
+
+
+@pytest.mark.race
+def test_an_environment_that_is_being_deleted_gets_no_key(
+    fresh: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation, client = fresh
+    begun = threading.Event()
+    look = environments._refuse_while_evaluated
+
+    def linger(*seen: Any) -> None:
+        look(*seen)
+        begun.set()
+        time.sleep(0.5)
+
+    monkeypatch.setattr(environments, "_refuse_while_evaluated", linger)
+    content = {"owner": "CI", "role": "server", "environment": "development"}
+    with ThreadPoolExecutor() as threads:
+        deleted = threads.submit(delete, client, "development")
+        assert begun.wait(30)
+        late = client.post(f"{API}/keys", json=content, headers=ADMIN)
+        assert deleted.result().status_code == 204
+    assert late.status_code == 422
+    assert late.json()["errors"][0]["pointer"] == "/environment"
+    assert [key.environment for key in installation.keys.list()] == [None]
 
 
 @pytest.mark.parametrize("path", [BULK, f"{BULK}/kept"])

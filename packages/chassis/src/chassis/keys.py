@@ -13,7 +13,8 @@ import string
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -170,6 +171,16 @@ class Keys:
         if product is not None:
             query = query.where(or_(api_key.c.product == product, api_key.c.product.is_(None)))
         return [_record(row) for row in connection.execute(query).mappings()]
+
+    @contextmanager
+    def unchanging(self) -> Iterator[Connection]:
+        """While the block runs, nobody makes or revokes a key; on its connection they are listed.
+
+        For what has to be true of the keys until another database has committed.
+        """
+        with self._database.writing() as connection:
+            _one_at_a_time(connection)
+            yield connection
 
     def is_last_admin(self, connection: Connection, key_id: str) -> bool:
         """Whether nobody could manage everything any more without that key."""

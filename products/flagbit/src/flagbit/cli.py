@@ -252,11 +252,6 @@ def list_flags(
     """List the flags by key."""
     asked = {"environment": environment, "q": q, "tag": tag, "archived": "true" * archived}
     found = list(api.items("/flags", {name: text for name, text in asked.items() if text}))
-    if environment is not None and any("state" not in one for one in found):
-        raise Failure(
-            f"There is no environment {environment!r}.",
-            "'flagbit environments list' shows the environments.",
-        )
     if as_json:
         _json({"items": found})
     elif found:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from chassis.keys import Keys
+from chassis.keys import KeyRecord, Keys
 from chassis.problems import Problem
 from chassis.rights import Role
 from flagbit import documents
@@ -157,13 +158,15 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
     @resources.writes_row(db.environment, "environment", role=Role.ADMIN)
     def delete_environment(request: Request, environment: str, guard: Guarded) -> Response:
         """Delete an environment in which no flag has been set up, and that no key evaluates."""
+        # Held until the environment is gone: who makes a key looks for it under the same lock.
+        with keys.unchanging() as held:
 
-        def check(connection: Connection, row: Row) -> None:
-            _refuse_to_lose_states(resources, connection, row)
-            _refuse_while_evaluated(resources, keys, row)
+            def check(connection: Connection, row: Row) -> None:
+                _refuse_to_lose_states(resources, connection, row)
+                _refuse_while_evaluated(resources, keys.list_on(held, product="flagbit"), row)
 
-        key = (project_of(request), environment)
-        db.delete(principal_of(request), db.environment, key, guard, check)
+            key = (project_of(request), environment)
+            db.delete(principal_of(request), db.environment, key, guard, check)
         return Response(status_code=204)
 
     def edit(
@@ -200,11 +203,13 @@ def _refuse_to_lose_states(resources: Resources, connection: Connection, environ
             )
 
 
-def _refuse_while_evaluated(resources: Resources, keys: Keys, environment: Row) -> None:
+def _refuse_while_evaluated(
+    resources: Resources, keys: Iterable[KeyRecord], environment: Row
+) -> None:
     """Machines would be refused from one moment to the next, or see what comes under that key."""
     living = [
         key.id
-        for key in keys.list(product="flagbit")
+        for key in keys
         if key.revoked is None
         and key.environment == environment["key"]
         and (key.project or DEFAULT_PROJECT) == environment["project"]

@@ -78,9 +78,17 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
         _refuse_wider(principal_of(request), project, new)
         judge = resources.judging(guard, lambda connection: listed(request, connection).etag)
         record = _recording(resources, principal_of(request))
+
+        def look_again(key: KeyRecord) -> None:
+            """Nobody deletes the environment from here to the commit: that takes the keys' lock."""
+            _check_environment(resources, project, new)
+            record(key)
+
         place = (PRODUCT, project, new.environment)
         try:
-            key, token = keys.create(new.owner, Role(new.role), *place, first=judge, then=record)
+            key, token = keys.create(
+                new.owner, Role(new.role), *place, first=judge, then=look_again
+            )
         except UnfitKey as error:
             raise _unfit_owner(str(error)) from error
         body = canonical(document(key) | {"token": token})

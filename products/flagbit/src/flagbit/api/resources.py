@@ -205,12 +205,19 @@ class Resources:
                 raise self._not_found(kind, self.key(request, names))
 
     def flags_tag(self, request: Request) -> ETag:
-        """The tag of the list of flags, as the query selects it; raises 422 for a bad one."""
+        """The tag of the list of flags, as the query selects it; raises 404 or 422 for a bad one."""
         query, project = flag_query(request), project_of(request)
         place = query.environment
         if place is not None and self.db.tag(self.db.environment, (project, place)) is None:
-            lists = self.location("environments")
-            raise bad_query("environment", f"There is none of that key. GET {lists} lists them.")
+            detail = f"There is no environment {_shown(place)}."
+            remedy = f"GET {self.location('environments')} lists what there is."
+            raise Problem(
+                404,
+                "environment-not-found",
+                f"{detail} {remedy}",
+                environment=place,
+                errors=[{"in": "query", "name": "environment", "detail": f"{detail} {remedy}"}],
+            )
         return self.db.flags_tag(project, query)
 
     # -- conditions on a collection ----------------------------------------------------------

@@ -17,6 +17,10 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         "There is no flag {flag!r}, or no environment {environment!r}.",
         "'flagbit flags list' and 'flagbit environments list' show what there is.",
     ),
+    "environment-not-found": (
+        "There is no environment {environment!r}.",
+        "'flagbit environments list' shows the environments.",
+    ),
     "flag-archived": (
         "The flag {flag} is archived, and what it does is kept as it was. Nothing was changed.",
         "'flagbit flags set {flag} archived=false' takes it out of the archive.",
