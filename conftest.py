@@ -15,6 +15,10 @@ except ImportError:  # the built wheel is tested with less
 else:
     # A busy machine is no failure: the time limit of pytest-timeout is enough.
     hypothesis.settings.register_profile("workspace", deadline=None)
+    # For `dev.py mutants`, which runs the tests hundreds of times, and always in the same way.
+    hypothesis.settings.register_profile(
+        "mutants", deadline=None, max_examples=20, derandomize=True, database=None
+    )
     hypothesis.settings.load_profile("workspace")
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from harness import browser, clauses, pythons, rules
+from harness import browser, clauses, mutants, pythons, rules
 from harness.summary import Counts, Stop, Summary
 
 ROOT = Path(__file__).resolve().parent
@@ -190,6 +190,18 @@ def install_browser(summary: Summary) -> None:
             tell(f"FAILED: apt-get brought no chromium; next: {browser.HOW_TO_GET}")
 
 
+def try_mutants(summary: Summary, *ids: str) -> None:
+    """Make mistakes in the library on purpose; each has to be noticed by its tests."""
+    with summary.stage("mutants") as tell:
+        plan = mutants.Plan.read(ROOT / "packages/ifmatch/tests/mutants.toml")
+        chosen = plan.chosen(ids)
+        hunt = mutants.Hunt(plan, environment("test", "test"), ROOT)
+        report = hunt.run(chosen, lambda words: print(words, flush=True))
+        print(f"killed first by: {report.killers()}")
+        print(f"{report} in {report.seconds:.0f} s")
+        tell(f"FAILED: {report}" if report.failed else str(report))
+
+
 def test_other_pythons(summary: Summary, words: list[str], *, strict: bool) -> None:
     """The library's tests on each other supported Python that is here."""
     present = pythons.find()
@@ -277,6 +289,7 @@ def command_test(everything: bool, words: list[str]) -> int:
     choice = [] if everything else ["-m", "not full"]
     pytest(summary, "tests", python, *workers, *choice, *words, strict=strict)
     if everything:
+        try_mutants(summary)
         test_other_pythons(summary, workers, strict=strict)
         test_wheels(summary, strict=strict)
     return summary.close()
@@ -378,9 +391,17 @@ def command_check(fix: bool) -> int:
     return summary.close()
 
 
+def command_mutants(ids: list[str]) -> int:
+    """Try the mutants by themselves: those of the ids, or all."""
+    summary = Summary()
+    try_mutants(summary, *ids)
+    return summary.close()
+
+
 HELP = {
     "run": "start quartet on port 8000 with its data in var/; takes --port, --data, --demo, …",
     "test": "run the tests; --all runs everything; takes pytest's arguments",
+    "mutants": "make mistakes in ifmatch that its tests must notice: all, or the ids given",
     "check": "lint, types, import contracts, dependencies; --fix repairs what it can",
     "bench": "run the benchmarks",
     "docs": "build the documentation into site/",
@@ -404,6 +425,7 @@ def main() -> int:
     commands: dict[str, Callable[[], int]] = {
         "run": lambda: command_run(rest),
         "test": lambda: command_test(options.everything, rest),
+        "mutants": lambda: command_mutants(rest),
         "check": lambda: command_check(options.fix),
         "bench": lambda: command_bench(rest),
         "docs": command_docs,

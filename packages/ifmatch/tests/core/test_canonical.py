@@ -102,6 +102,16 @@ def test_what_json_cannot_say_is_refused_with_the_way_out(value: Any) -> None:
         canonical(value)
 
 
+@pytest.mark.parametrize("value", [case[1] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_without_the_c_encoder_the_same_is_refused(
+    value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    monkeypatch.setattr("ifmatch.core.canonical._chunks", _kept_encoder())
+    with pytest.raises(NotCanonical):
+        canonical(value)
+
+
 values = st.recursive(
     st.none()
     | st.booleans()

@@ -92,6 +92,8 @@ def test_octets_and_text_read_alike() -> None:
     text = Conditions.from_fields([("If-None-Match", '"\xe9"')])
     assert octets == text
     assert octets.if_none_match == TagList(('"\xe9"',))
+    several = Conditions.from_raw([(b"if-none-match", b'"\xe9"'), (b"range", b"bytes=0-1")])
+    assert several == Conditions(none_match='"\xe9"', range="bytes=0-1")
 
 
 def test_a_character_beyond_latin_1_spoils_its_field_and_never_becomes_another_tag() -> None:

@@ -19,6 +19,7 @@ from ifmatch.core.decide import (
     STEPS,
     Policy,
     Validators,
+    counts_on,
     evaluate,
 )
 from ifmatch.core.errors import MalformedField
@@ -116,6 +117,8 @@ CASES = [
     Case("fresh, weak stored", "13.1.2", "GET", WEAK, [(N, '"a"')], DEFAULT, 304, N),
     Case("fresh, weak both", "13.1.2", "GET", WEAK, [(N, 'W/"a"')], DEFAULT, 304, N),
     Case("stale", "13.1.2", "GET", STRONG, [(N, '"x"')], DEFAULT, 0),
+    Case("stale, only the case differs", "8.8.3", "GET", STRONG, [(N, '"A"')], DEFAULT, 0),
+    Case("stale, the tag is a part of it", "8.8.3", "GET", STRONG, [(N, '"aa"')], DEFAULT, 0),
     Case("any, on get", "13.1.2", "GET", BARE, [(N, "*")], DEFAULT, 304, N),
     Case("any, nothing there, on get", "13.1.2", "GET", NOTHING, [(N, "*")], DEFAULT, 0),
     Case("a tag, nothing there, on get", "13.1.2", "GET", NOTHING, [(N, '"a"')], DEFAULT, 0),
@@ -215,6 +218,8 @@ CASES = [
     Case("safe query", "13.1.2", "QUERY", WEAK, [(N, '"a"')], DEFAULT, 304, N, safe=True),
     Case("query unmarked", "13.1.2", "QUERY", WEAK, [(N, '"a"')], DEFAULT, 412, N),
     Case("a get with effects", "13.1.2", "GET", WEAK, [(N, '"a"')], DEFAULT, 412, N, safe=False),
+    Case("a get with effects, polled", "13.1.2", "GET", STRONG, [(N, '"a"')], DEFAULT, 412, N,
+         safe=False),
 
     # -- methods that ignore all of it --------------------------------------------------------
     Case("options", "13.2.1", "OPTIONS", STRONG, [(M, '"x"'), (N, '"a"')], DEFAULT, 0),
@@ -244,6 +249,27 @@ def test_a_request_is_answered_as_its_clause_says(case: Case) -> None:
             for name, _ in case.fields
         )
     )
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 299, 412])
+def test_conditions_count_where_the_answer_without_them_would_be_2xx_or_412(status: int) -> None:
+    assert counts_on(status)
+
+
+@pytest.mark.parametrize(
+    "status", [100, 199, 300, 304, 308, 400, 401, 403, 404, 405, 410, 411, 413, 428, 500]
+)
+def test_conditions_are_left_out_where_the_answer_without_them_is_another(status: int) -> None:
+    assert not counts_on(status)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"), [(ETag("a"), '"a"'), (ETag("a", weak=True), 'W/"a"'), (None, None)]
+)
+def test_validators_know_their_tag_as_an_etag_field_shows_it(
+    tag: ETag | None, text: str | None
+) -> None:
+    assert Validators(tag).text == text
 
 
 def read(name: str, fields: list[tuple[str, str]]) -> TagList | MalformedField | None:

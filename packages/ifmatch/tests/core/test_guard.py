@@ -55,6 +55,28 @@ def test_enforce_is_silent_or_raises_a_conflict_that_knows_the_state() -> None:
     assert caught.value.current is None
 
 
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        (Condition(policy=Policy(required=True)), 428),
+        (Condition(conditions=Conditions(match="a")), 400),
+        (Condition(conditions=Conditions(none_match="*")), 412),
+    ],
+)
+def test_enforce_raises_whatever_the_refusal_is_called(condition: Condition, status: int) -> None:
+    with pytest.raises(Conflict) as caught:
+        enforce(condition, Validators(A))
+    assert caught.value.verdict.status == status
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "POST", "DELETE"])
+def test_only_a_put_that_has_failed_may_find_its_wish_fulfilled(method: str) -> None:
+    asked = Conditions.from_fields([("If-Match", 'W/"b"')])
+    verdict = Condition(method, asked, Policy(Comparison.STATE)).judge(Validators(A))
+    assert verdict.status == 412
+    assert verdict.excused_when_applied is verdict.whole is (method == "PUT")
+
+
 def test_a_condition_judges_as_a_write_whatever_its_method_is_called() -> None:
     """A POST marked safe never comes here; what writes is answered 412, not 304."""
     asked = Conditions.from_fields([("If-None-Match", "*")])

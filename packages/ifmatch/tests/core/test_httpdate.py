@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,7 @@ def test_the_obsolete_forms_say_the_same_second(seconds: int) -> None:
         ("Friday, 31-Dec-99 23:59:59 GMT", (2049, 12, 31, 23, 59, 59), 2099),
         ("Sunday, 06-Nov-94 08:49:37 GMT", (1994, 11, 6, 8, 49, 37), 1994),
         ("Tuesday, 29-Feb-00 12:00:00 GMT", (2026, 1, 1, 0, 0, 0), 2000),
+        ("Thursday, 06-Nov-94 08:49:37 GMT", (2150, 1, 1, 0, 0, 0), 2194),
     ],
 )
 def test_a_year_of_two_digits_is_the_nearest_that_is_not_50_years_ahead(
@@ -134,3 +136,9 @@ def test_without_an_instant_the_clock_says_which_century_it_is() -> None:
 
 def test_the_one_form_that_may_be_sent_is_written() -> None:
     assert format_http_date(784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_each_day_and_month_is_written_by_its_name() -> None:
+    """As the standard library's mail writes them, which is the same form (5.6.7)."""
+    for day in range(0, 366 * 86_400, 86_400):
+        assert format_http_date(day) == formatdate(day, usegmt=True)

@@ -10,7 +10,13 @@ from ifmatch.core.conditions import Conditions
 from ifmatch.core.decide import DEFAULT_POLICY, Policy, Validators, evaluate
 from ifmatch.core.errors import MalformedField
 from ifmatch.core.etag import ETag
-from ifmatch.core.reply import REPRESENTATION_METADATA, keeps_in_304, not_modified_fields, problem
+from ifmatch.core.reply import (
+    REPRESENTATION_METADATA,
+    keeps_in_304,
+    not_modified_fields,
+    not_modified_raw,
+    problem,
+)
 from ifmatch.core.verdict import PROCEED, Outcome, Verdict
 
 TAG = ETag("b", weak=True)
@@ -67,6 +73,16 @@ def test_the_fields_of_a_304_stand_in_their_order_and_repeat_what_was_repeated()
 def test_without_an_entity_tag_the_304_keeps_the_date_that_it_rests_on() -> None:
     fields = [("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("content-length", "5")]
     assert not_modified_fields(fields) == fields[:1]
+
+
+@pytest.mark.parametrize("tag", [[], [("ETag", '"x"')], [("etag", '"x"')]], ids=str)
+def test_fields_as_asgi_gives_them_are_kept_and_dropped_alike(tag: list[tuple[str, str]]) -> None:
+    """Lower case is what ASGI asks of an application; not every application heeds it."""
+    date = "Sun, 06 Nov 1994 08:49:37 GMT"
+    fields = [("Content-Length", "5"), ("vary", "Accept"), *tag, ("Last-Modified", date)]
+    raw = [(name.encode(), value.encode()) for name, value in fields]
+    kept = [(name.decode(), value.decode()) for name, value in not_modified_raw(raw)]
+    assert kept == not_modified_fields(fields) == [fields[1], *(tag or fields[-1:])]
 
 
 def test_a_412_names_the_current_tag_and_the_way_on() -> None:

@@ -88,8 +88,11 @@ def test_a_composed_tag_depends_on_every_part_and_on_their_order() -> None:
         composed_tag("notes", [b]),
         composed_tag("notes", [a, b]),
         composed_tag("notes", [b, a]),
+        composed_tag("notes", [a, b, a]),
+        composed_tag("notes", [a, b, b]),
         composed_tag("notes", [[a], b]),
         composed_tag("notes", {"page": 2}, [a, b]),
+        composed_tag("notes", a),
         composed_tag("notes", a, b),
     ]
     assert len(set(tags)) == len(tags)
