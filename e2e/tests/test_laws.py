@@ -594,6 +594,8 @@ def test_whoever_adds_to_a_list_may_have_seen_any_view_of_it(world: World) -> No
         listing = known[operation.template]
         pages = following(client, API + operation.template, 1)
         for view in [*listing.views(world.names()), *pages]:
+            if world.get(view).status_code == 404:
+                continue  # the states in an environment that is not there
             # The letters come first, so that the first page changes, and so do its tag and text.
             fields, content = operation.edit()
             new = content | ({"key": f"0a-{next(numbers)}"} if "key" in content else {})

@@ -205,7 +205,7 @@ class Resources:
                 raise self._not_found(kind, self.key(request, names))
 
     def flags_tag(self, request: Request) -> ETag:
-        """The tag of the list of flags, as the query selects it; raises 404 or 422 for a bad one."""
+        """The tag of the list of flags, as the query selects it; raises 404 or 422."""
         query, project = flag_query(request), project_of(request)
         place = query.environment
         if place is not None and self.db.tag(self.db.environment, (project, place)) is None:
