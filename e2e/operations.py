@@ -27,7 +27,7 @@ FLAG = {
 STATE = {"enabled": True, "rules": [], "fallthrough": {"variant": "on"}}
 
 QUERIES: dict[str, tuple[str, ...]] = {
-    "environment": ("production", "nowhere"),
+    "environment": ("production", "development"),  # 422 where there is none
     "flag": ("a", "nothing"),
     "tag": ("red",),
     "q": ("a",),
