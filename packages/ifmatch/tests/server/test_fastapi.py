@@ -372,6 +372,16 @@ def test_the_description_has_the_conditions_and_their_answers(notes: Notes) -> N
     assert "head" not in paths
 
 
+@pytest.mark.parametrize(
+    ("required", "described"), [(False, False), (True, True), (lambda request: False, True)]
+)
+def test_the_description_has_428_only_where_a_condition_may_be_asked_for(
+    required: Any, described: bool
+) -> None:
+    paths = Notes(required=required).app.openapi()["paths"]["/api/notes/{number}"]
+    assert ("428" in paths["put"]["responses"]) is described
+
+
 def test_a_router_in_a_router_keeps_it_all_and_says_it_once(notes: Notes) -> None:
     outer = APIRouter()
     outer.include_router(notes.app.router, prefix="/v1")

@@ -52,7 +52,7 @@ class ConditionalRoute(APIRoute):
             methods = sorted(options.get("methods") or ["GET"])
             declared.check(methods, path)
             reads = declared.safe or methods == ["GET"]
-            documented = _read_responses(declared) if reads else _write_responses()
+            documented = _read_responses(declared) if reads else _write_responses(declared)
             options["responses"] = documented | (options.get("responses") or {})
             extra = dict(options.get("openapi_extra") or {})
             parameters = _READ_FIELDS if reads else _WRITE_FIELDS
@@ -131,8 +131,8 @@ def _read_responses(declared: Conditional) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def _write_responses() -> dict[int | str, dict[str, Any]]:
-    return {
+def _write_responses(declared: Conditional) -> dict[int | str, dict[str, Any]]:
+    responses: dict[int | str, dict[str, Any]] = {
         400: problem_doc(
             "A condition is malformed (`position` and `suggestion` help), or there are two keys."
         ),
@@ -144,8 +144,10 @@ def _write_responses() -> dict[int | str, dict[str, Any]]:
         413: problem_doc("The content is too long."),
         415: problem_doc("The content is of another type than this takes."),
         422: problem_doc("The content is wrong; `errors` names each field and its remedy."),
-        428: problem_doc("A change here needs If-Match, a creation If-None-Match: *."),
     }
+    if declared.required is not False:  # a function may say so at a request
+        responses[428] = problem_doc("A change here needs If-Match, a creation If-None-Match: *.")
+    return responses
 
 
 def _field(name: str, description: str) -> dict[str, Any]:
