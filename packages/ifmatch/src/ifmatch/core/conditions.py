@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 from typing import Final
 
 from ifmatch.core.errors import MalformedField
@@ -94,11 +95,11 @@ class Conditions:
         if len(sent) == 1 and sent[0][0] == b"if-none-match":  # nearly all of them
             return cls(None, sent[0][1].decode("latin-1"))
         # Joined first and decoded then: thousands of lines cost no more than one long line.
-        joined = {
-            _FIELDS[each]: b", ".join([value for name, value in sent if name == each])
-            for each in {name for name, _ in sent}
-        }
-        return cls._from_values({name: joined[name].decode("latin-1") for name in joined}, now)
+        lines: dict[bytes, list[bytes]] = {}
+        for name in set(map(_name_of, sent)):
+            lines[name] = [value for each, value in sent if each == name]
+        joined = {_FIELDS[name]: b", ".join(lines[name]).decode("latin-1") for name in lines}
+        return cls._from_values(joined, now)
 
     @classmethod
     def from_fields(cls, fields: Iterable[tuple[str, str]], now: float | None = None) -> Conditions:
@@ -144,6 +145,7 @@ class Conditions:
 
 
 NO_CONDITIONS = Conditions()
+_name_of = itemgetter(0)
 
 
 def read_tags(field: str, value: str) -> TagList | MalformedField:
