@@ -22,8 +22,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Integer, String, text
 
-GUARD_COLUMNS = frozenset({"version", "incarnation", "tag", "tag_stamp"})
-
 _INCARNATION_DEFAULTS = {
     "sqlite": "(abs(random() / 2))",
     "postgresql": "((random() * 4611686018427387904)::bigint)",
