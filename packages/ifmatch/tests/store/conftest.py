@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from sqlalchemy import (
 )
 
 from harness import postgres
-from ifmatch import Comparison, Condition, ETag, unchanged
-from ifmatch.store.contract import Store
 from ifmatch.store.memory import MemoryStore
+from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlite import SQLiteStore
+from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
+from ifmatch.testing import store_contract
+from ifmatch.testing.store_contract import Synchronous
 
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
@@ -48,16 +52,10 @@ def represent(row: Any) -> Row:
 
 
 @dataclass
-class Shelf:
+class Shelf(store_contract.Shelf):
     """A store, and what it stands on: `database` is None in memory."""
 
-    store: Store[Any, Any]
-    strong: bool
     database: Database | None = None
-
-    def unchanged(self, *tags: ETag) -> Condition:
-        """The guard of If-Match with those tags."""
-        return unchanged(*tags, comparison=Comparison.STRICT if self.strong else Comparison.STATE)
 
 
 class Database:
@@ -177,13 +175,16 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async"]
+
+
+@pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """Each store in each mode, empty."""
     yield from _shelf(request, strong=strong)
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+@pytest.fixture(params=STORES)
 def excusing(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """The same, told to let a replacement pass whose wish is fulfilled already (13.1.1)."""
     yield from _shelf(request, strong=strong, already_applied=True)
@@ -193,6 +194,39 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
     if request.param == "memory":
         yield Shelf(MemoryStore(strong=strong, **more), strong)
         return
-    made = open_database(request.param, request)
-    yield Shelf(made.store(strong=strong, **more), strong, made)
+    on_sqlite = request.param in ("sqlite", "sqlite3")
+    made = open_database("sqlite" if on_sqlite else "postgresql", request)
+    if request.param in DATABASES:
+        yield Shelf(made.store(strong=strong, **more), strong, made)
+    else:
+        rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
+        with closing(_Drivers(made)) as drivers:
+            yield Shelf(drivers.store(request.param, rows), strong, made)
     made.engine.dispose()
+
+
+class _Drivers:
+    """Stores that stand on a driver alone, and what has to be closed after them."""
+
+    def __init__(self, database: Database) -> None:
+        self.address = database.address
+        self.stores: list[SQLiteStore] = []
+
+    def store(self, kind: str, rows: GuardedRows) -> Any:
+        table = ("note", CONTENT, rows)
+        if kind == "sqlite3":
+            self.stores.append(SQLiteStore(self.address, *table, json=["data"]))
+            return self.stores[-1]
+        if kind == "psycopg":
+            return PostgresStore(lambda: psycopg.connect(self.address), *table, json=["data"])
+        store = AsyncPostgresStore(self.connection, *table, json=["data"])
+        return Synchronous(store, asyncio.run)  # in any thread
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with await psycopg.AsyncConnection.connect(self.address) as connection:
+            yield connection
+
+    def close(self) -> None:
+        for store in self.stores:
+            store.close()

@@ -39,7 +39,9 @@ _BUSY_SECONDS = 30
 
 def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.Connection:
     """A connection fit for guarded writes: write-ahead logging, foreign keys, a busy time-out."""
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -72,7 +74,7 @@ class SQLiteStore:
         self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json))
         self._content = [name for name in columns if name not in rows.key]
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._opened: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
 
     # -- the contract ----------------------------------------------------------------------
@@ -108,7 +110,14 @@ class SQLiteStore:
         if found is None:
             found = connect(self._path, synchronous=self._synchronous)
             self._local.connection = found
+            self._opened.append(found)
         return found
+
+    def close(self) -> None:
+        """Close the connections of all threads; nobody may be using the store any more."""
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
