@@ -98,9 +98,7 @@ class GuardedModel(models.Model):  # type: ignore[misc]
     """
 
     version = VersionField(default=1, db_default=1, editable=False, serialize=False)
-    incarnation = IncarnationField(
-        db_default=RandomIncarnation(), editable=False, serialize=False
-    )
+    incarnation = IncarnationField(db_default=RandomIncarnation(), editable=False, serialize=False)
     tag = TagField(max_length=64, null=True, editable=False, serialize=False)
     tag_stamp = TagField(max_length=200, null=True, editable=False, serialize=False)
 
@@ -188,9 +186,7 @@ class AddGuardTriggers(Operation):  # type: ignore[misc]
         if self.fields is not None:
             return [model._meta.get_field(name).column for name in self.fields]
         fields = model._meta.local_concrete_fields
-        return [
-            one.column for one in fields if one.name not in GUARD_COLUMNS and not one.generated
-        ]
+        return [one.column for one in fields if one.name not in GUARD_COLUMNS and not one.generated]
 
 
 class DropGuardTriggers(AddGuardTriggers):

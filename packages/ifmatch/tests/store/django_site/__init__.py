@@ -43,6 +43,7 @@ def pointed_at(kind: str, name: str, host: str = "") -> Iterator[str]:
     """The alias of a database, which is there for the time of the block."""
     alias = ALIASES[kind]
     user = "postgres" if kind == "postgresql" else ""
+    connections[alias].close()
     for place in (connections.settings[alias], connections[alias].settings_dict):
         place |= {"NAME": name, "HOST": host, "USER": user}
     try:
