@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -345,6 +346,144 @@ def test_without_its_triggers_a_table_is_refused_unless_it_is_said(django_alias:
     assert blind.tag(KEY) == old.etag  # the twin: what the triggers are for
     save(django_alias)
     assert blind.tag(KEY) == state_tag(note("raw"))  # save() raises the version by itself
+
+
+# -- somebody comes between -----------------------------------------------------------------------
+
+FOREIGN = {
+    "update": [f"UPDATE {TABLE} SET title = 'foreign', n = 100"],
+    "delete": [f"DELETE FROM {TABLE}"],
+    "delete and insert": [
+        f"DELETE FROM {TABLE}",
+        f"INSERT INTO {TABLE} (owner, number, title, n) VALUES ('ada', 1, 'foreign', 100)",
+    ],
+}
+MOST_STATEMENTS = 20
+
+
+def foreigner(alias: str, statements: list[str]) -> bool:
+    """Write through a connection of somebody else's; whether the database let him."""
+    from django.db import connections
+
+    settings = connections[alias].settings_dict
+    try:
+        if alias == "default":
+            with closing(sqlite3.connect(settings["NAME"], timeout=0.02)) as plain, plain:
+                for one in statements:
+                    plain.execute(one)
+        else:
+            dsn = f"postgresql://postgres@/{settings['NAME']}?host={settings['HOST']}"
+            with psycopg.connect(dsn, options="-c lock_timeout=20") as connection:
+                for one in statements:
+                    connection.execute(one.encode())
+    except (sqlite3.OperationalError, psycopg.errors.LockNotAvailable):
+        return False
+    return True
+
+
+def at_every_statement(
+    alias: str, before: Callable[[], Any], statements: list[str], operation: Callable[[], Any]
+) -> Iterator[tuple[Any, bool]]:
+    """What the operation comes to with the foreigner before each statement; whether he came."""
+    from django.db import connections
+
+    for number in range(MOST_STATEMENTS):
+        execute(alias, f"DELETE FROM {TABLE}")
+        before()
+        seen: list[bool] = []
+
+        def look(run: Any, *rest: Any) -> Any:
+            seen.append(len(seen) == number and foreigner(alias, statements))  # noqa: B023
+            return run(*rest)
+
+        with connections[alias].execute_wrapper(look):
+            try:
+                outcome = operation()
+            except (Conflict, Missing) as error:
+                outcome = error
+        if len(seen) <= number:
+            return
+        yield outcome, any(seen)
+    raise AssertionError(f"more than {MOST_STATEMENTS} statements")
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+@pytest.mark.parametrize("method", ["replace", "patch", "delete"])
+def test_who_came_before_the_write_is_never_overwritten_unseen(
+    django_alias: str, how: str, method: str
+) -> None:
+    store = notes(django_alias)
+    guard = unchanged(state_tag(note()))
+    ways: dict[str, Callable[[], Any]] = {
+        "replace": lambda: store.replace(KEY, note("ours"), guard),
+        "patch": lambda: store.patch(KEY, lambda value: value | {"title": "ours"}, guard),
+        "delete": lambda: store.delete(KEY, guard),
+    }
+    outcomes = list(
+        at_every_statement(
+            django_alias, lambda: store.create(KEY, note()), FOREIGN[how], ways[method]
+        )
+    )
+    assert any(came for _, came in outcomes)
+    for outcome, came in outcomes:
+        assert isinstance(outcome, Conflict | Missing) is came
+        if not came and method != "delete":
+            assert outcome.etag.opaque == state_digest(outcome.body)
+
+
+@pytest.mark.parametrize("how", ["update", "delete and insert"])
+def test_an_unconditional_change_is_made_on_what_came_before_it(
+    django_alias: str, how: str
+) -> None:
+    store = notes(django_alias)
+    for outcome, came in at_every_statement(
+        django_alias,
+        lambda: store.create(KEY, note()),
+        FOREIGN[how],
+        lambda: store.patch(KEY, lambda value: value | {"n": value["n"] + 1}),
+    ):
+        assert outcome.value["n"] == (101 if came else 1)
+
+
+def test_of_two_creators_one_creates_wherever_the_other_comes_in(django_alias: str) -> None:
+    store = notes(django_alias)
+    outcomes = list(
+        at_every_statement(
+            django_alias,
+            lambda: None,
+            FOREIGN["delete and insert"][1:],
+            lambda: store.create(KEY, note("ours")),
+        )
+    )
+    assert any(came for _, came in outcomes)
+    for outcome, came in outcomes:
+        assert isinstance(outcome, Conflict) is came
+
+
+def test_a_key_that_is_free_again_when_it_is_looked_for_is_tried_again(
+    django_alias: str,
+) -> None:
+    """The insert lost to a row that is gone before it is found: on PostgreSQL alone."""
+    from django.db import connections
+
+    store = notes(django_alias)
+    if django_alias == "default":
+        assert store.create(KEY, note()).changed  # a transaction on SQLite has the whole file
+        return
+    taken: list[bool] = []
+
+    def look(run: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("INSERT") and not taken:
+            taken.append(foreigner(django_alias, FOREIGN["delete and insert"][1:]))
+            try:
+                return run(sql, *rest)
+            finally:
+                foreigner(django_alias, FOREIGN["delete"])
+        return run(sql, *rest)
+
+    with connections[django_alias].execute_wrapper(look):
+        assert store.create(KEY, note("ours")).value["title"] == "ours"
+    assert taken == [True]
 
 
 # -- transactions ---------------------------------------------------------------------------------
