@@ -39,6 +39,7 @@ from ifmatch.testing.store_contract import Synchronous
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
 DATABASES = ("sqlite", "postgresql")
+DJANGO = ("django-sqlite", "django-postgresql")
 
 
 def note(title: str = "Tea", n: int = 0, data: Any = None, ratio: float = 0.5) -> Row:
@@ -175,7 +176,7 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async"]
+STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
 
 
 @pytest.fixture(params=STORES)
@@ -193,6 +194,10 @@ def excusing(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
 def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iterator[Shelf]:
     if request.param == "memory":
         yield Shelf(MemoryStore(strong=strong, **more), strong)
+        return
+    if request.param in DJANGO:
+        with open_django(request.param.removeprefix("django-"), request) as alias:
+            yield Shelf(django_store(alias, strong=strong, **more), strong)
         return
     on_sqlite = request.param in ("sqlite", "sqlite3")
     made = open_database("sqlite" if on_sqlite else "postgresql", request)
@@ -230,3 +235,54 @@ class _Drivers:
     def close(self) -> None:
         for store in self.stores:
             store.close()
+
+
+# -- Django ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
+    """Another database than the one where SQLAlchemy makes its table."""
+    with postgres_server.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def django_site() -> Any:
+    """The project of the tests, configured: only then can its models be imported."""
+    from packages.ifmatch.tests.store import django_site
+
+    django_site.configure()
+    return django_site
+
+
+@contextmanager
+def open_django(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The alias of a database with the project's tables, empty."""
+    site = request.getfixturevalue("django_site")
+    if kind == "sqlite":
+        name, host = str(request.getfixturevalue("tmp_path") / "django.db"), ""
+    else:
+        on: postgres.Database = request.getfixturevalue("django_on_postgresql")
+        name, host = on.name, on.socket_folder
+    with site.pointed_at(kind, name, host) as alias:
+        site.create(alias)
+        yield alias
+
+
+def django_store(alias: str, **more: Any) -> Any:
+    """The notes of the project as a store, for any number of threads."""
+    from ifmatch.store.django import DjangoStore
+    from packages.ifmatch.tests.store.django_site import PerThread
+    from packages.ifmatch.tests.store.django_site.notes.models import Note
+
+    options: dict[str, Any] = {"represent": represent} | more
+    rows = GuardedRows(("owner", "number"), **options)
+    return PerThread(DjangoStore(Note, rows, using=alias), alias)
+
+
+@pytest.fixture(params=DATABASES)
+def django_alias(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The project's tables, empty, on either database; its alias."""
+    with open_django(request.param, request) as alias:
+        yield alias

@@ -18,9 +18,10 @@ its tag was made of something else.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, Integer, String, text
+if TYPE_CHECKING:
+    from sqlalchemy import Column
 
 _INCARNATION_DEFAULTS = {
     "sqlite": "(abs(random() / 2))",
@@ -30,6 +31,9 @@ _INCARNATION_DEFAULTS = {
 
 def guard_columns(dialect: str) -> list[Column[Any]]:
     """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`."""
+    # The triggers alone need no SQLAlchemy.
+    from sqlalchemy import BigInteger, Column, Integer, String, text
+
     return [
         Column("version", Integer, nullable=False, server_default=text("1")),
         Column(
