@@ -38,7 +38,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ifmatch.core.canonical import canonical
 from ifmatch.core.etag import ETag
-from ifmatch.core.guard import UNCONDITIONAL, Guard
+from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -47,6 +47,7 @@ from ifmatch.store.steps import (
     Find,
     FindTag,
     GuardedRows,
+    InPart,
     Insert,
     KeepTag,
     Key,
@@ -224,11 +225,11 @@ class GuardedTable:
         self, connection: Connection, key: Key, values: Row, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
         """Set content columns to `values`, inserting the row where the guard allows that."""
-        return self._drive(connection, self.rows.replace(key, values, guard))
+        return self.write(connection, key, lambda _: values, guard, insert=values)
 
     def create(self, connection: Connection, key: Key, values: Row) -> Representation[Row]:
         """Insert a row; Conflict where its key is taken."""
-        return self._drive(connection, self.rows.create(key, values))
+        return self.write(connection, key, lambda _: values, CREATE_ONLY, insert=values)
 
     def patch(
         self, connection: Connection, key: Key, change: Change, guard: Guard = UNCONDITIONAL
@@ -237,7 +238,7 @@ class GuardedTable:
 
         Raises Missing where there is none. `change` may be called again on a newer row.
         """
-        return self._drive(connection, self.rows.patch(key, change, guard))
+        return self.write(connection, key, change, InPart(guard))
 
     def delete(
         self, connection: Connection, key: Key, guard: Guard = UNCONDITIONAL
