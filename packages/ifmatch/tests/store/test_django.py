@@ -445,6 +445,27 @@ def test_an_unconditional_change_is_made_on_what_came_before_it(
         assert outcome.value["n"] == (101 if came else 1)
 
 
+def test_the_second_try_is_made_under_the_rows_lock(django_alias: str) -> None:
+    """There nobody comes between again. SQLite has no lock on a row, and one writer."""
+    from django.db import connections
+
+    store = notes(django_alias)
+    store.create(KEY, note())
+    seen: list[str] = []
+
+    def look(run: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and not any(one.startswith("UPDATE") for one in seen):
+            foreigner(django_alias, FOREIGN["update"])
+        seen.append(sql)
+        return run(sql, *rest)
+
+    with connections[django_alias].execute_wrapper(look):
+        store.patch(KEY, lambda value: value | {"n": value["n"] + 1})
+    locking = [one for one in seen if "FOR UPDATE" in one]
+    assert len(locking) == (0 if django_alias == "default" else 1)
+    assert store.read(KEY).value["n"] == (1 if django_alias == "default" else 101)
+
+
 def test_of_two_creators_one_creates_wherever_the_other_comes_in(django_alias: str) -> None:
     store = notes(django_alias)
     outcomes = list(
