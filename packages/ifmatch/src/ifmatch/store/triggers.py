@@ -39,18 +39,21 @@ _INCARNATION_DEFAULTS = {
 }
 
 
-def guard_columns(dialect: str) -> list[Column[Any]]:
-    """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them."""
+def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
+    """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them.
+
+    `added` describes those of a table that got them later, by `add_guard`.
+    """
     from sqlalchemy import BigInteger, Column, Integer, String, text
 
+    default = text(_INCARNATION_DEFAULTS[dialect])
+    if added and dialect == "sqlite":
+        incarnation = Column("incarnation", BigInteger, nullable=True)
+    else:
+        incarnation = Column("incarnation", BigInteger, nullable=False, server_default=default)
     return [
         Column("version", Integer, nullable=False, server_default=text("1")),
-        Column(
-            "incarnation",
-            BigInteger,
-            nullable=False,
-            server_default=text(_INCARNATION_DEFAULTS[dialect]),
-        ),
+        incarnation,
         Column("tag", String(64), nullable=True),
         Column("tag_stamp", String(200), nullable=True),
     ]
