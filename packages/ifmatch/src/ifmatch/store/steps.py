@@ -32,6 +32,7 @@ from ifmatch.core.tags import state_digest
 from ifmatch.core.verdict import Verdict
 
 T = TypeVar("T")
+S = TypeVar("S")
 Row = Mapping[str, Any]
 Key = Sequence[Any]
 Change = Callable[[Row], Row]
@@ -92,7 +93,7 @@ Step = Find | FindTag | Insert | Update | KeepTag | Delete
 Plan = Generator[Step, Any, T]
 
 
-def drive(plan: Plan[T], do: Callable[[Step], Any]) -> T:
+def drive(plan: Generator[S, Any, T], do: Callable[[S], Any]) -> T:
     """The result of a plan whose steps `do` does."""
     try:
         step = next(plan)
@@ -103,7 +104,7 @@ def drive(plan: Plan[T], do: Callable[[Step], Any]) -> T:
         return result
 
 
-async def drive_async(plan: Plan[T], do: Callable[[Step], Awaitable[Any]]) -> T:
+async def drive_async(plan: Generator[S, Any, T], do: Callable[[S], Awaitable[Any]]) -> T:
     """The same where a step is awaited."""
     try:
         step = next(plan)
