@@ -22,6 +22,9 @@ else:
     hypothesis.settings.load_profile("workspace")
 
 
+pytest.register_assert_rewrite("ifmatch.testing.store_contract")
+
+
 def pytest_configure() -> None:
     """Close the network before the first test module is imported."""
     network.close_network()

@@ -33,6 +33,7 @@ from flagbit.api.resources import Resources  # noqa: TID251
 from ifmatch.core.guard import UNCONDITIONAL  # noqa: TID251
 from ifmatch.core.representation import Representation  # noqa: TID251
 from ifmatch.store import sqlalchemy as store  # noqa: TID251
+from ifmatch.store import steps  # noqa: TID251
 from quartet.cli import main  # noqa: TID251
 
 LATE_SECONDS = 0.5
@@ -68,7 +69,7 @@ def without_guard() -> None:
 
 def without_count() -> None:
     """A row is deleted by whoever saw it, however many have deleted it since."""
-    seen: dict[Any, Representation[store.Row]] = {}
+    seen: dict[Any, Representation[steps.Row]] = {}
 
     def tag(rows: store.GuardedTable, connection: Connection, key: Any) -> Any:
         found = rows.read(connection, key)
@@ -78,7 +79,7 @@ def without_count() -> None:
 
     def delete(
         rows: store.GuardedTable, connection: Connection, key: Any, _guard: Any = None
-    ) -> Representation[store.Row]:
+    ) -> Representation[steps.Row]:
         connection.execute(deletion(rows.table).where(rows._at(key)))
         return seen[rows.table.name, tuple(key)]
 
@@ -88,7 +89,7 @@ def without_count() -> None:
 
 def without_sameness() -> None:
     """No two values are the same."""
-    store._same = lambda before, after: False
+    steps._same = lambda before, after: False
 
 
 def without_commit() -> None:

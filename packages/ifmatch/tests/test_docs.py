@@ -11,22 +11,26 @@ import pytest
 HERE = Path(__file__).parent
 DOCS = HERE.parents[2] / "docs"
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [
+    *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
+    "how-to/add-to-sqlalchemy",
+]
 
 
-@pytest.mark.parametrize("page", ["core", "asgi", "stores", "vectors"])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_code_on_a_page_runs_from_top_to_bottom(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one namespace, and in an empty folder; errors name the page and its line."""
     monkeypatch.chdir(tmp_path)
-    path = DOCS / f"reference/{page}.md"
+    path = DOCS / f"{page}.md"
     text = path.read_text(encoding="utf-8")
     namespace: dict[str, object] = {"__name__": page}
     blocks = list(PYTHON_BLOCK.finditer(text))
     assert len(blocks) == text.count("```python"), "a block is not closed"
     for block in blocks:
         above = text.count("\n", 0, block.start(1))
-        code = compile("\n" * above + block[1], str(path), "exec")
+        code = compile("\n" * above + block[1], str(path), "exec", dont_inherit=True)
         exec(code, namespace)
 
 

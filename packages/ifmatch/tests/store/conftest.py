@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,19 @@ from sqlalchemy import (
 )
 
 from harness import postgres
-from ifmatch import Comparison, Condition, ETag, unchanged
-from ifmatch.store.contract import Store
 from ifmatch.store.memory import MemoryStore
+from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlite import SQLiteStore
+from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
+from ifmatch.testing import store_contract
+from ifmatch.testing.store_contract import Synchronous
 
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
 DATABASES = ("sqlite", "postgresql")
+DJANGO = ("django-sqlite", "django-postgresql")
 
 
 def note(title: str = "Tea", n: int = 0, data: Any = None, ratio: float = 0.5) -> Row:
@@ -48,16 +53,10 @@ def represent(row: Any) -> Row:
 
 
 @dataclass
-class Shelf:
+class Shelf(store_contract.Shelf):
     """A store, and what it stands on: `database` is None in memory."""
 
-    store: Store[Any, Any]
-    strong: bool
     database: Database | None = None
-
-    def unchanged(self, *tags: ETag) -> Condition:
-        """The guard of If-Match with those tags."""
-        return unchanged(*tags, comparison=Comparison.STRICT if self.strong else Comparison.STATE)
 
 
 class Database:
@@ -177,13 +176,16 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+
+
+@pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """Each store in each mode, empty."""
     yield from _shelf(request, strong=strong)
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+@pytest.fixture(params=STORES)
 def excusing(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """The same, told to let a replacement pass whose wish is fulfilled already (13.1.1)."""
     yield from _shelf(request, strong=strong, already_applied=True)
@@ -193,6 +195,94 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
     if request.param == "memory":
         yield Shelf(MemoryStore(strong=strong, **more), strong)
         return
-    made = open_database(request.param, request)
-    yield Shelf(made.store(strong=strong, **more), strong, made)
+    if request.param in DJANGO:
+        with open_django(request.param.removeprefix("django-"), request) as alias:
+            yield Shelf(django_store(alias, strong=strong, **more), strong)
+        return
+    on_sqlite = request.param in ("sqlite", "sqlite3")
+    made = open_database("sqlite" if on_sqlite else "postgresql", request)
+    if request.param in DATABASES:
+        yield Shelf(made.store(strong=strong, **more), strong, made)
+    else:
+        rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
+        with closing(_Drivers(made)) as drivers:
+            yield Shelf(drivers.store(request.param, rows), strong, made)
     made.engine.dispose()
+
+
+class _Drivers:
+    """Stores that stand on a driver alone, and what has to be closed after them."""
+
+    def __init__(self, database: Database) -> None:
+        self.address = database.address
+        self.stores: list[SQLiteStore] = []
+
+    def store(self, kind: str, rows: GuardedRows) -> Any:
+        table = ("note", CONTENT, rows)
+        if kind == "sqlite3":
+            self.stores.append(SQLiteStore(self.address, *table, json=["data"]))
+            return self.stores[-1]
+        if kind == "psycopg":
+            return PostgresStore(lambda: psycopg.connect(self.address), *table, json=["data"])
+        store = AsyncPostgresStore(self.connection, *table, json=["data"])
+        return Synchronous(store, asyncio.run)  # in any thread
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with await psycopg.AsyncConnection.connect(self.address) as connection:
+            yield connection
+
+    def close(self) -> None:
+        for store in self.stores:
+            store.close()
+
+
+# -- Django ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
+    """Another database than the one where SQLAlchemy makes its table."""
+    with postgres_server.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def django_site() -> Any:
+    """The project of the tests, configured: only then can its models be imported."""
+    from packages.ifmatch.tests.store import django_site
+
+    django_site.configure()
+    return django_site
+
+
+@contextmanager
+def open_django(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The alias of a database with the project's tables, empty."""
+    site = request.getfixturevalue("django_site")
+    if kind == "sqlite":
+        name, host = str(request.getfixturevalue("tmp_path") / "django.db"), ""
+    else:
+        on: postgres.Database = request.getfixturevalue("django_on_postgresql")
+        name, host = on.name, on.socket_folder
+    with site.pointed_at(kind, name, host) as alias:
+        site.create(alias)
+        yield alias
+
+
+def django_store(alias: str, **more: Any) -> Any:
+    """The notes of the project as a store, for any number of threads."""
+    from ifmatch.store.django import DjangoStore
+    from packages.ifmatch.tests.store.django_site import PerThread
+    from packages.ifmatch.tests.store.django_site.notes.models import Note
+
+    options: dict[str, Any] = {"represent": represent} | more
+    rows = GuardedRows(("owner", "number"), **options)
+    return PerThread(DjangoStore(Note, rows, using=alias), alias)
+
+
+@pytest.fixture(params=DATABASES)
+def django_alias(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The project's tables, empty, on either database; its alias."""
+    with open_django(request.param, request) as alias:
+        yield alias

@@ -14,5 +14,7 @@ MODULES = [f"ifmatch.store.{found.name}" for found in pkgutil.iter_modules(ifmat
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_say_what_happens(name: str) -> None:
+def test_the_examples_say_what_happens(name: str, request: pytest.FixtureRequest) -> None:
+    if name == "ifmatch.store.django":  # Django has to be configured where a model is declared
+        request.getfixturevalue("django_site")
     assert doctest.testmod(importlib.import_module(name)).failed == 0

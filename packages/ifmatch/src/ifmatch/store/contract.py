@@ -60,3 +60,33 @@ class Store(Protocol[K, V]):
     def create(self, key: K, value: V) -> Representation[V]:
         """Store `value` where nothing is; raises Conflict where something is."""
         ...
+
+
+class AsyncStore(Protocol[K, V]):
+    """The same promises where calls are awaited."""
+
+    async def tag(self, key: K) -> ETag | None:
+        """As `Store.tag`."""
+        ...
+
+    async def read(self, key: K) -> Representation[V] | None:
+        """As `Store.read`."""
+        ...
+
+    async def replace(self, key: K, value: V, guard: Guard = UNCONDITIONAL) -> Representation[V]:
+        """As `Store.replace`."""
+        ...
+
+    async def patch(
+        self, key: K, change: Callable[[V], V], guard: Guard = UNCONDITIONAL
+    ) -> Representation[V]:
+        """As `Store.patch`."""
+        ...
+
+    async def delete(self, key: K, guard: Guard = UNCONDITIONAL) -> None:
+        """As `Store.delete`."""
+        ...
+
+    async def create(self, key: K, value: V) -> Representation[V]:
+        """As `Store.create`."""
+        ...

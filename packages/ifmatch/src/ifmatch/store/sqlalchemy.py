@@ -1,17 +1,7 @@
-"""Guarded rows in SQLite and PostgreSQL, through SQLAlchemy Core (sync).
+"""Guarded rows in SQLite and PostgreSQL, through SQLAlchemy Core, sync and async.
 
-How a guarded write runs, in one transaction:
-
-1. read the row by its key, one indexed look-up;
-2. judge the guard on its tag;
-3. `UPDATE ... WHERE key AND version AND incarnation`, the tag of the new state in the same
-   statement;
-4. no row updated: somebody came between 1 and 3. Start again at 1, where the guard is judged on
-   what that somebody wrote: that is a `Conflict`, or, without a condition, a second try on the
-   newer state, this time under the row's lock.
-
-So the verdict is always of the state that is replaced, on either database. On SQLite the
-transaction begins IMMEDIATE, so that a writer waits at the start and not, in vain, at the end.
+How a guarded write runs is told in `steps`. On SQLite its transaction begins IMMEDIATE, so that a
+writer waits at the start and not, in vain, at the end.
 """
 
 from __future__ import annotations
@@ -20,17 +10,20 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     Column,
     Connection,
+    CursorResult,
     Dialect,
     Engine,
+    Executable,
     Table,
     Text,
     TypeDecorator,
@@ -44,18 +37,29 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from ifmatch.core.canonical import canonical
-from ifmatch.core.decide import Validators
-from ifmatch.core.errors import Conflict, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
-from ifmatch.core.tags import state_digest
-from ifmatch.core.verdict import Verdict
-from ifmatch.store.triggers import GUARD_COLUMNS
+from ifmatch.store.steps import (
+    GUARD_COLUMNS,
+    Change,
+    Delete,
+    Find,
+    FindTag,
+    GuardedRows,
+    InPart,
+    Insert,
+    KeepTag,
+    Key,
+    Plan,
+    Row,
+    Step,
+    Update,
+    drive,
+)
 
 T = TypeVar("T")
-Row = Mapping[str, Any]
-Change = Callable[[Row], Row]
+Insertion = sqlite.Insert | postgresql.Insert
 
 _WRITES = "ifmatch_writes"
 _BUSY_MILLISECONDS = 30_000
@@ -165,13 +169,8 @@ class GuardedTable:
     It has the columns of `ifmatch.store.triggers.guard_columns` and a unique key over `key`.
     Methods work in the transaction of the connection that they are given.
 
-    `represent` makes of a row the JSON value that is served; its canonical form is the body.
-    `epoch` names everything but the row that the body depends on (the release of `represent`);
-    when it changes, stored tags are void. `strong` makes the tag a strong one: right only where
-    those very bytes are sent. `stamps` gives columns that every real change sets, such as the
-    time; they do not count as a change themselves, and a new row may bring its own.
-    `already_applied` lets a replacement pass whose If-Match fails, where there is nothing to change
-    (RFC 9110 section 13.1.1).
+    `represent`, `epoch`, `strong`, `already_applied` and `stamps` are those of
+    `ifmatch.store.steps.GuardedRows`.
     """
 
     table: Table
@@ -182,95 +181,75 @@ class GuardedTable:
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
 
-    # -- reading ---------------------------------------------------------------------------
+    @cached_property
+    def rows(self) -> GuardedRows:
+        """What is decided of the rows, apart from how SQLAlchemy does it."""
+        return GuardedRows(
+            tuple(column.name for column in self.key),
+            self.represent,
+            self.epoch,
+            self.strong,
+            self.already_applied,
+            self.stamps,
+        )
 
     @property
     def tag_columns(self) -> tuple[Column[Any], ...]:
         """The columns that `tag_of` needs: no content among them."""
-        columns = self.table.c
-        return (*self.key, columns.version, columns.incarnation, columns.tag, columns.tag_stamp)
+        return tuple(self.table.c[name] for name in self.rows.tag_columns)
 
-    def tag(self, connection: Connection, key: Sequence[Any]) -> ETag | None:
+    # -- reading ---------------------------------------------------------------------------
+
+    def tag(self, connection: Connection, key: Key) -> ETag | None:
         """The current tag from one indexed look-up; None where there is no row.
 
         The body is built only where the stored tag is stale.
         """
-        query = select(*self.tag_columns).where(self._at(key))
-        row = connection.execute(query).one_or_none()
-        return None if row is None else self.tag_of(connection, row._asdict())
+        return self._drive(connection, self.rows.tag(key))
 
     def tag_of(self, connection: Connection, row: Row) -> ETag:
         """The tag of a row of which `tag_columns` were selected."""
-        if row["tag"] is not None and row["tag_stamp"] == self._stamp(row):
-            return self._etag(row["tag"])
-        full = self._select(connection, [row[column.name] for column in self.key])
-        if full is None:  # gone since; whoever asks next will see it
-            return self._etag(state_digest(canonical(None)))
-        return self._represent(full).etag
+        return self._drive(connection, self.rows.tag_of(row))
 
-    def read(self, connection: Connection, key: Sequence[Any]) -> Representation[Row] | None:
+    def read(self, connection: Connection, key: Key) -> Representation[Row] | None:
         """The row with its body and tag, from one statement; None where there is none."""
-        row = self._select(connection, key)
-        return None if row is None else self.of(row)
+        return self._drive(connection, self.rows.read(key))
 
     def of(self, row: Row) -> Representation[Row]:
         """The representation of a row of which all columns were selected."""
-        if row["tag"] is not None and row["tag_stamp"] == self._stamp(row):
-            body = canonical(self.represent(row))
-            return Representation(row, body, self._etag(row["tag"]))
-        return self._represent(row)
+        return self.rows.of(row)
 
     # -- writing ---------------------------------------------------------------------------
 
     def replace(
-        self,
-        connection: Connection,
-        key: Sequence[Any],
-        values: Row,
-        guard: Guard = UNCONDITIONAL,
+        self, connection: Connection, key: Key, values: Row, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
         """Set content columns to `values`, inserting the row where the guard allows that."""
         return self.write(connection, key, lambda _: values, guard, insert=values)
 
-    def create(
-        self, connection: Connection, key: Sequence[Any], values: Row
-    ) -> Representation[Row]:
+    def create(self, connection: Connection, key: Key, values: Row) -> Representation[Row]:
         """Insert a row; Conflict where its key is taken."""
         return self.write(connection, key, lambda _: values, CREATE_ONLY, insert=values)
 
     def patch(
-        self,
-        connection: Connection,
-        key: Sequence[Any],
-        change: Change,
-        guard: Guard = UNCONDITIONAL,
+        self, connection: Connection, key: Key, change: Change, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
         """Set the content columns that `change` gives for the current row.
 
         Raises Missing where there is none. `change` may be called again on a newer row.
         """
-        return self.write(connection, key, change, _InPart(guard))
+        return self.write(connection, key, change, InPart(guard))
 
     def delete(
-        self, connection: Connection, key: Sequence[Any], guard: Guard = UNCONDITIONAL
+        self, connection: Connection, key: Key, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
         """Delete the row and return what it was; raises Conflict or Missing."""
-        for attempt in range(_TRIES):
-            row = self._select(connection, key, lock=attempt > 0)
-            if row is None:
-                raise Missing(tuple(key))
-            current = self.of(row)
-            verdict = guard.judge(current.validators)
-            if not verdict.proceeds:
-                raise Conflict(current.etag, verdict)
-            if connection.execute(delete(self.table).where(self._still(row))).rowcount:
-                return current
-        raise _storm(key)
+        return self._drive(connection, self.rows.delete(key, guard))
 
     def write(
         self,
         connection: Connection,
-        key: Sequence[Any],
+        key: Key,
         change: Change,
         guard: Guard = UNCONDITIONAL,
         *,
@@ -281,145 +260,66 @@ class GuardedTable:
         What `replace`, `create` and `patch` are made of, for a caller who wants to see the row
         that is replaced. Without `insert` an absent row is Missing.
         """
-        for attempt in range(_TRIES):
-            row = self._select(connection, key, lock=attempt > 0)
-            if row is None:
-                if insert is None:
-                    raise Missing(tuple(key))
-                done = self._insert(connection, key, insert, guard)
-            else:
-                done = self._update(connection, row, change, guard)
-            if done is not None:
-                return done
-        raise _storm(key)
+        return self._drive(connection, self.rows.write(key, change, guard, insert=insert))
 
-    def _update(
-        self, connection: Connection, row: Row, change: Change, guard: Guard
-    ) -> Representation[Row] | None:
-        """The new state; or the old one, unchanged; or None when the row is no longer `row`."""
-        current = self.of(row)
-        verdict = guard.judge(current.validators)
-        excused = self.already_applied and verdict.excused_when_applied
-        if not verdict.proceeds and not excused:
-            raise Conflict(current.etag, verdict)
-        changes = {
-            name: value for name, value in change(row).items() if not _same(row[name], value)
-        }
-        if not changes:
-            return Representation(current.value, current.body, current.etag, changed=False)
-        if not verdict.proceeds:
-            raise Conflict(current.etag, verdict)
-        changes |= self.stamps()
-        changes["version"] = row["version"] + 1
-        return self._execute(connection, update(self.table).where(self._still(row)), row, changes)
+    # -- the steps -------------------------------------------------------------------------
 
-    def _insert(
-        self, connection: Connection, key: Sequence[Any], values: Row, guard: Guard
-    ) -> Representation[Row] | None:
-        verdict = guard.judge(None)
-        if not verdict.proceeds:
-            raise Conflict(None, verdict)
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        # The unique key decides between two creators; the loser meets the winner's row next.
-        statement = dialect.insert(self.table).on_conflict_do_nothing(
-            index_elements=[column.name for column in self.key]
-        )
-        keyed = {column.name: part for column, part in zip(self.key, key, strict=True)}
-        fresh = keyed | dict(self.stamps()) | dict(values) | {"version": 1}
-        return self._execute(connection, statement, None, fresh)
+    def _drive(self, connection: Connection, plan: Plan[T]) -> T:
+        return drive(plan, lambda step: self._do(connection, step))
 
-    def _execute(
-        self, connection: Connection, statement: Any, before: Row | None, values: dict[str, Any]
-    ) -> Representation[Row] | None:
-        """Write, and take value, body and tag from the row as the database holds it now."""
-        key = [(values if before is None else before)[column.name] for column in self.key]
-        if before is not None:
-            after = dict(before) | values
-            values = values | self._tag_values(after, canonical(self.represent(after)))
-        row = self._written(connection, statement.values(**values), key)
-        if row is None:
-            return None
-        body = canonical(self.represent(row))
-        tag = self._tag_values(row, body)
-        if row["tag"] != tag["tag"] or row["tag_stamp"] != tag["tag_stamp"]:
-            # An insert learns its incarnation only now; an update whose values the database
-            # rounded or padded gets the tag of what it really holds.
-            connection.execute(update(self.table).where(self._still(row)).values(**tag))
-        return Representation(row, body, self._etag(tag["tag"]))
-
-    def _written(self, connection: Connection, statement: Any, key: Sequence[Any]) -> Row | None:
-        """The row after an insert or update; None where that touched no row."""
-        if connection.dialect.name == "sqlite":
+    def _do(self, connection: Connection, step: Step) -> Any:
+        done = connection.execute(self.statement(step, connection.dialect.name))
+        if isinstance(step, Insert | Update) and connection.dialect.name == "sqlite":
             # Its RETURNING shows 1 where the column holds 1.0, and the row from before triggers.
-            return self._select(connection, key) if connection.execute(statement).rowcount else None
-        found = connection.execute(statement.returning(self.table)).one_or_none()
-        return None if found is None else found._asdict()
+            found = Find(self.key_of(step))
+            return self._do(connection, found) if done.rowcount else None
+        return self.came_of(step, done)
 
-    # -- pieces ----------------------------------------------------------------------------
+    def statement(self, step: Step, dialect: str) -> Executable:
+        """What does a step. On SQLite the row that was written is to be found again."""
+        returning = [] if dialect == "sqlite" else [self.table]
+        match step:
+            case Find():
+                query = select(self.table).where(self._at(step.key))
+                return query.with_for_update() if step.lock else query
+            case FindTag():
+                return select(*self.tag_columns).where(self._at(step.key))
+            case Insert():
+                insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
+                once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
+                made: Insertion = once.values(**step.values)
+                return made.returning(*returning) if returning else made
+            case Update():
+                change = update(self.table).where(self._still(step.row)).values(**step.values)
+                return change.returning(*returning) if returning else change
+            case KeepTag():
+                return update(self.table).where(self._still(step.row)).values(**step.values)
+            case Delete():
+                return delete(self.table).where(self._still(step.row))
 
-    def _select(
-        self, connection: Connection, key: Sequence[Any], *, lock: bool = False
-    ) -> Row | None:
-        query = select(self.table).where(self._at(key))
-        if lock:
-            query = query.with_for_update()
-        row = connection.execute(query).one_or_none()
+    def came_of(self, step: Step, done: CursorResult[Any]) -> Any:
+        """What a plan is sent for a step whose statement was executed."""
+        if isinstance(step, KeepTag | Delete):
+            return bool(done.rowcount)
+        row = done.one_or_none()
         return None if row is None else row._asdict()
 
-    def _at(self, key: Sequence[Any]) -> Any:
+    def key_of(self, step: Insert | Update) -> Key:
+        """The key of the row that a step writes."""
+        row = step.values if isinstance(step, Insert) else step.row
+        return [row[name] for name in self.rows.key]
+
+    def _at(self, key: Key) -> Any:
         return and_(*(column == part for column, part in zip(self.key, key, strict=True)))
 
     def _still(self, row: Row) -> Any:
-        """The row as it was read: same key, same version, same incarnation."""
+        """The row as it was found: same key, same version, same incarnation."""
         columns = self.table.c
         return and_(
-            self._at([row[column.name] for column in self.key]),
+            self._at([row[name] for name in self.rows.key]),
             columns.version == row["version"],
             columns.incarnation == row["incarnation"],
         )
-
-    def _represent(self, row: Row) -> Representation[Row]:
-        body = canonical(self.represent(row))
-        return Representation(row, body, self._etag(state_digest(body)))
-
-    def _etag(self, opaque: str) -> ETag:
-        return ETag(opaque, weak=not self.strong)
-
-    def _stamp(self, row: Row) -> str:
-        return f"{row['version']}.{row['incarnation']}.{self.epoch}"
-
-    def _tag_values(self, row: Row, body: bytes) -> dict[str, str]:
-        return {"tag": state_digest(body), "tag_stamp": self._stamp(row)}
-
-
-# The first try takes no lock, which is enough when nobody else writes. Under the row's lock nobody
-# comes between, and the second try is the last: unless the row is gone when it is locked, and there
-# again when it is inserted. Each further try takes another writer who did both since.
-_TRIES = 100
-
-
-def _storm(key: Sequence[Any]) -> RuntimeError:
-    return RuntimeError(
-        f"The row {tuple(key)!r} was created and deleted again and again while it was written. "
-        "Nothing was changed; try again."
-    )
-
-
-def _same(before: Any, after: Any) -> bool:
-    """Whether two column values are one JSON value: unlike in Python, 1, 1.0 and true differ."""
-    if isinstance(before, (dict, list, float)) or isinstance(after, (dict, list, float)):
-        return canonical(before) == canonical(after)  # also tells 0.0 from -0.0
-    return type(before) is type(after) and bool(before == after)
-
-
-@dataclass(frozen=True, slots=True)
-class _InPart:
-    """Judges as `guard` does, for a write that is no replacement: it is never excused."""
-
-    guard: Guard
-
-    def judge(self, current: Validators | None) -> Verdict:
-        return replace(self.guard.judge(current), whole=False)
 
 
 class SQLAlchemyStore:

@@ -13,16 +13,25 @@ version is not greater than the old one, so it sees the others: plain SQL, backg
 back-fills. It does not fire for `tag` and `tag_stamp`, which say nothing new. The trigger of
 inserts sees a row that is copied with all its columns, as INSERT OR REPLACE of a whole row does:
 its tag was made of something else.
+
+Beside them stand `touch_parent`, by which rows of another table count as part of a row, and
+`collection_counter`, which counts the changes of all rows of a scope (`ifmatch.store.collections`).
+
+Everything here but `guard_columns` gives SQL as text and needs no package: execute the statements
+in a migration, in their order. On PostgreSQL the functions keep the search_path with which they
+were made, so that they find their tables whoever writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, Integer, String, text
+from ifmatch.store.statements import quoted
 
-GUARD_COLUMNS = frozenset({"version", "incarnation", "tag", "tag_stamp"})
+if TYPE_CHECKING:
+    from sqlalchemy import Column
 
 _INCARNATION_DEFAULTS = {
     "sqlite": "(abs(random() / 2))",
@@ -30,19 +39,50 @@ _INCARNATION_DEFAULTS = {
 }
 
 
-def guard_columns(dialect: str) -> list[Column[Any]]:
-    """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`."""
+def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
+    """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them.
+
+    `added` describes those of a table that got them later, by `add_guard`.
+    """
+    from sqlalchemy import BigInteger, Column, Integer, String, text
+
+    default = text(_INCARNATION_DEFAULTS[dialect])
+    if added and dialect == "sqlite":
+        incarnation = Column("incarnation", BigInteger, nullable=True)
+    else:
+        incarnation = Column("incarnation", BigInteger, nullable=False, server_default=default)
     return [
         Column("version", Integer, nullable=False, server_default=text("1")),
-        Column(
-            "incarnation",
-            BigInteger,
-            nullable=False,
-            server_default=text(_INCARNATION_DEFAULTS[dialect]),
-        ),
+        incarnation,
         Column("tag", String(64), nullable=True),
         Column("tag_stamp", String(200), nullable=True),
     ]
+
+
+def add_guard(dialect: str, table: str) -> list[str]:
+    """Statements that give the four columns to a table that has rows.
+
+    SQLite refuses a random default, and NOT NULL without a constant one, where a column is added:
+    there `incarnation` may be null, each row is given its own, and the trigger of inserts gives
+    later rows theirs.
+    """
+    random, alter = _INCARNATION_DEFAULTS[dialect], f"ALTER TABLE {quoted(table)} ADD COLUMN"
+    sqlite = dialect == "sqlite"
+    incarnation = "bigint" if sqlite else f"bigint NOT NULL DEFAULT {random}"
+    columns = [
+        f"{alter} version integer NOT NULL DEFAULT 1",
+        f"{alter} incarnation {incarnation}",
+        f"{alter} tag varchar(64)",
+        f"{alter} tag_stamp varchar(200)",
+    ]
+    fill = f"UPDATE {quoted(table)} SET incarnation = {random}"
+    return [*columns, fill] if sqlite else columns
+
+
+def remove_guard(table: str) -> list[str]:
+    """Statements that take the columns away again; drop every trigger that names them first."""
+    names = ("tag_stamp", "tag", "incarnation", "version")
+    return [f"ALTER TABLE {quoted(table)} DROP COLUMN {name}" for name in names]
 
 
 def create_triggers(dialect: str, table: str, columns: Iterable[str]) -> list[str]:
@@ -59,16 +99,20 @@ def create_triggers(dialect: str, table: str, columns: Iterable[str]) -> list[st
     ]
 
 
+# A cascade may touch the row before its own trigger runs: hence max(), which never lowers.
 _CREATE_SQLITE = (
     """
     CREATE TRIGGER "{table}_version" AFTER UPDATE OF {columns} ON "{table}"
     FOR EACH ROW WHEN NEW.version <= OLD.version
-    BEGIN UPDATE "{table}" SET version = OLD.version + 1 WHERE rowid = NEW.rowid; END
+    BEGIN
+        UPDATE "{table}" SET version = max(version, OLD.version) + 1 WHERE rowid = NEW.rowid;
+    END
     """,
     # It leaves alone what is inserted without a tag: RETURNING shows the row from before a trigger.
+    # Only a table that was given its columns later (`add_guard`) has rows without an incarnation.
     """
     CREATE TRIGGER "{table}_copy" AFTER INSERT ON "{table}"
-    FOR EACH ROW WHEN NEW.tag IS NOT NULL
+    FOR EACH ROW WHEN NEW.tag IS NOT NULL OR NEW.incarnation IS NULL
     BEGIN
         UPDATE "{table}" SET tag = NULL, tag_stamp = NULL, incarnation = {incarnation}
          WHERE rowid = NEW.rowid;
@@ -77,7 +121,7 @@ _CREATE_SQLITE = (
 )
 _CREATE_POSTGRESQL = (
     """
-    CREATE FUNCTION "{table}_version"() RETURNS trigger LANGUAGE plpgsql AS
+    CREATE OR REPLACE FUNCTION "{table}_version"() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$
     """,
     """
@@ -85,7 +129,7 @@ _CREATE_POSTGRESQL = (
     FOR EACH ROW WHEN (NEW.version <= OLD.version) EXECUTE FUNCTION "{table}_version"()
     """,
     """
-    CREATE FUNCTION "{table}_copy"() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION "{table}_copy"() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         NEW.tag := NULL; NEW.tag_stamp := NULL; NEW.incarnation := {incarnation};
         RETURN NEW;
@@ -99,9 +143,338 @@ _CREATE_POSTGRESQL = (
 
 
 def drop_triggers(dialect: str, table: str) -> list[str]:
-    """Statements that undo `create_triggers`."""
+    """Statements that undo `create_triggers`, as far as there is something to undo."""
     names = [f"{table}_version", f"{table}_copy"]
-    if dialect == "sqlite":
-        return [f'DROP TRIGGER "{name}"' for name in names]
-    triggers = [f'DROP TRIGGER "{name}" ON "{table}"' for name in names]
-    return [*triggers, *(f'DROP FUNCTION "{name}"()' for name in names)]
+    return [
+        *(_drop_trigger(dialect, name, table) for name in names),
+        *(_drop_function(name) for name in names if dialect != "sqlite"),
+    ]
+
+
+# -- children ---------------------------------------------------------------------------------
+
+
+def touch_parent(
+    dialect: str,
+    child: str,
+    parent: str,
+    *,
+    key: Mapping[str, str],
+    columns: Iterable[str],
+    identity: Sequence[str],
+    unique: Iterable[Sequence[str]] = (),
+) -> list[str]:
+    """Statements by which a change of `child` raises the version of its row in `parent`.
+
+    `key` says which column of the child holds which column of the parent. `columns` are those that
+    hold content, `identity` are those of the child's primary key, and `unique` are further unique
+    keys. Insert, update of content, delete, TRUNCATE, cascades and SET NULL are seen; of a child
+    that moves, both parents are touched. Where there is no parent nothing happens.
+
+    For a parent that is served with its children make the tag of its version and incarnation:
+    `composed_tag("order", version, incarnation, epoch)`. A touch is no content of the parent: name
+    `version` among `columns` to hand it on to a grandparent. Raises ValueError where a table would
+    touch itself so.
+
+    A unit of work that holds the parent with its version must read it again after its children are
+    written. On PostgreSQL a BEFORE trigger of the parent must not write children: the touch would
+    change the row that is being changed, which is an error there.
+    """
+    listed = tuple(dict.fromkeys([*identity, *key, *columns]))
+    if child == parent and "version" in listed:
+        raise ValueError(
+            f"{child!r} would touch itself without end: leave 'version' out of its columns."
+        )
+    name = _name(child, "touch", parent, *key)
+    touch = f"UPDATE {quoted(parent)} SET version = version + 1 WHERE "
+    if dialect != "sqlite":
+        return _touch_postgresql(name, child, touch, key=key, listed=listed, parent=parent)
+    at_new, at_old = (
+        "(" + " AND ".join(f"{quoted(own)} = {row}.{quoted(of)}" for of, own in key.items()) + ")"
+        for row in ("NEW", "OLD")
+    )
+    parents = ", ".join(quoted(own) for own in key.values())
+    former = ", ".join(f"former.{quoted(of)}" for of in key)
+    replaced = (
+        f"{touch}({parents}) IN (SELECT {former} FROM {quoted(child)} AS former "
+        f"WHERE {_is_replaced(identity, unique)}) AND {at_new} IS NOT TRUE"
+    )
+    return _on_sqlite(
+        name,
+        child,
+        insert=[f"{touch}{at_new}"],
+        update=(listed, [f"{touch}{at_old} OR {at_new}"]),
+        delete=[f"{touch}{at_old}"],
+        replace=(_members(identity, unique), [replaced]),
+    )
+
+
+def drop_touch_parent(dialect: str, child: str, parent: str, key: Iterable[str]) -> list[str]:
+    """Statements that undo `touch_parent`; `key` are the child's columns of its key."""
+    return _drop_all(dialect, _name(child, "touch", parent, *key), child)
+
+
+def _touch_postgresql(
+    name: str,
+    child: str,
+    touch: str,
+    *,
+    key: Mapping[str, str],
+    listed: Sequence[str],
+    parent: str,
+) -> list[str]:
+    own = ", ".join(f"{quoted(parent)}.{quoted(column)}" for column in key.values())
+    of = ", ".join(map(quoted, key))
+    # Compared as text in the collation "C": what is equal but written differently is a change.
+    row = f'ROW({", ".join(map(quoted, listed))})::text COLLATE "C" AS content'
+    return _on_postgresql(
+        name,
+        child,
+        insert=f"{touch}({own}) IN (SELECT {of} FROM after_rows);",
+        delete=f"{touch}({own}) IN (SELECT {of} FROM before_rows);",
+        update=f"{touch}({own}) IN (SELECT {of} FROM ({_differing(f'{of}, {row}')}) AS changed);",
+        truncate=("BEFORE", f"{touch}({own}) IN (SELECT {of} FROM {quoted(child)});"),
+    )
+
+
+# -- collections ------------------------------------------------------------------------------
+
+SCOPE_TABLE = "ifmatch_scope"
+"""The table of counters: name, scope, version, incarnation."""
+
+EPOCH_TABLE = "ifmatch_epoch"
+"""The table of epochs: name, epoch. See `ifmatch.store.epochs`."""
+
+CREATE_EPOCH_TABLE = (
+    f"CREATE TABLE IF NOT EXISTS {EPOCH_TABLE} "
+    "(name varchar(200) NOT NULL PRIMARY KEY, epoch bigint NOT NULL)"
+)
+_CREATE_SCOPE_TABLE = (
+    f"CREATE TABLE IF NOT EXISTS {SCOPE_TABLE} (name varchar(200) NOT NULL, scope text NOT NULL, "
+    "version bigint NOT NULL, incarnation bigint NOT NULL, PRIMARY KEY (name, scope))"
+)
+
+
+def counter_name(table: str, scope: Iterable[str]) -> str:
+    """The name under which the counters of one table and one choice of scope are kept.
+
+    >>> counter_name("flag", ["project"]), counter_name("flag", [])
+    ('flag(project)', 'flag()')
+    """
+    return f"{table}({','.join(scope)})"
+
+
+def collection_counter(
+    dialect: str,
+    table: str,
+    *,
+    scope: Sequence[str],
+    identity: Sequence[str],
+    unique: Iterable[Sequence[str]] = (),
+) -> list[str]:
+    """Statements that keep a counter for the rows of each scope, and begin one for those there are.
+
+    `scope` are columns of text or integers; rows that agree in them are one scope, and without any
+    all rows are. The table is guarded, and its `columns` name those of the scope: whatever raises a
+    row's version, or touches it, raises its scope's counter, as do insert, delete and TRUNCATE; of
+    a row that moves between scopes both are raised. `identity` are the columns of the primary key,
+    and `unique` further unique keys.
+
+    What a scope is is told by its text: two that are equal only under a collation are two. Counters
+    of empty scopes stay; do not delete them. A transaction holds the counter's row until it
+    commits, so writers of one scope wait for each other.
+    """
+    name = counter_name(table, scope)
+    trigger = _name(table, "counter", *scope)
+    literal = "'" + name.replace("'", "''") + "'"
+    random = _INCARNATION_DEFAULTS[dialect]
+    tables = [_CREATE_SCOPE_TABLE, CREATE_EPOCH_TABLE]
+    begin = (
+        f"INSERT INTO {SCOPE_TABLE} (name, scope, version, incarnation) "
+        f"SELECT {literal}, scope, 1, {random} FROM "
+        f"(SELECT DISTINCT {_scope_text('here', scope)} AS scope FROM {quoted(table)} AS here) "
+        "AS found"
+    )
+    watched = ("version", "incarnation", *scope)
+    if dialect != "sqlite":
+        text = _scope_text("here", scope)
+
+        def raised(rows: str) -> str:
+            # In one order, so that two statements do not wait for each other.
+            return (
+                f"INSERT INTO {SCOPE_TABLE} AS counter (name, scope, version, incarnation) "
+                f"SELECT {literal}, scope, 1, {random} FROM "
+                f"(SELECT DISTINCT {text} AS scope FROM {rows} AS here) AS found ORDER BY scope "
+                "ON CONFLICT (name, scope) DO UPDATE SET version = counter.version + 1;"
+            )
+
+        listed = ", ".join(map(quoted, watched))
+        all_raised = f"UPDATE {SCOPE_TABLE} SET version = version + 1 WHERE name = {literal};"
+        return [
+            *tables,
+            begin,
+            *_on_postgresql(
+                trigger,
+                table,
+                insert=raised("after_rows"),
+                delete=raised("before_rows"),
+                update=raised(f"({_differing(listed)})"),
+                truncate=("AFTER", all_raised),
+            ),
+        ]
+    new, old = _scope_text("NEW", scope), _scope_text("OLD", scope)
+    # No ON CONFLICT here: that of the statement which fires a trigger would take its place.
+    there = (
+        f"INSERT INTO {SCOPE_TABLE} (name, scope, version, incarnation) "
+        f"SELECT {literal}, {new}, 0, {random} WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {SCOPE_TABLE} WHERE name = {literal} AND scope = {new})"
+    )
+    raise_where = f"UPDATE {SCOPE_TABLE} SET version = version + 1 WHERE name = {literal} AND "
+    replaced = (
+        f"{raise_where}scope <> {new} AND scope IN (SELECT {_scope_text('former', scope)} "
+        f"FROM {quoted(table)} AS former WHERE {_is_replaced(identity, unique)})"
+    )
+    return [
+        *tables,
+        begin,
+        *_on_sqlite(
+            trigger,
+            table,
+            insert=[there, f"{raise_where}scope = {new}"],
+            update=(watched, [there, f"{raise_where}scope IN ({old}, {new})"]),
+            delete=[f"{raise_where}scope = {old}"],
+            replace=(_members(identity, unique), [replaced]),
+        ),
+    ]
+
+
+def drop_collection_counter(dialect: str, table: str, scope: Sequence[str]) -> list[str]:
+    """Statements that undo `collection_counter`; the table of counters stays."""
+    name = counter_name(table, scope).replace("'", "''")
+    return [
+        *_drop_all(dialect, _name(table, "counter", *scope), table),
+        f"DELETE FROM {SCOPE_TABLE} WHERE name = '{name}'",
+    ]
+
+
+def _scope_text(row: str, scope: Sequence[str]) -> str:
+    """An expression for the text of a row's scope; `ifmatch.store.collections` writes the same."""
+    texts = [f"CAST({row}.{quoted(column)} AS text)" for column in scope]
+    parts = [f"coalesce(length({text}) || ':' || {text}, '-')" for text in texts]
+    return f"({' || '.join(parts)})" if parts else "''"
+
+
+# -- triggers of insert, update, delete -------------------------------------------------------
+
+
+def _on_sqlite(
+    name: str,
+    table: str,
+    *,
+    insert: list[str],
+    update: tuple[Iterable[str], list[str]],
+    delete: list[str],
+    replace: tuple[Iterable[str], list[str]],
+) -> list[str]:
+    """REPLACE deletes rows without firing the trigger of deletes: their former place is raised
+    before, by the keys that they would conflict in.
+    """
+    of_update, of_replace = (", ".join(map(quoted, columns)) for columns, _ in (update, replace))
+    events = {
+        "insert": ("AFTER INSERT", insert),
+        "update": (f"AFTER UPDATE OF {of_update}", update[1]),
+        "delete": ("AFTER DELETE", delete),
+        "replace": ("BEFORE INSERT", replace[1]),
+        "rekey": (f"BEFORE UPDATE OF {of_replace}", replace[1]),
+    }
+    return [
+        f"CREATE TRIGGER {quoted(_name(name, suffix))} {when} ON {quoted(table)} FOR EACH ROW "
+        f"BEGIN {'; '.join(statements)}; END"
+        for suffix, (when, statements) in events.items()
+    ]
+
+
+def _on_postgresql(
+    name: str, table: str, *, insert: str, update: str, delete: str, truncate: tuple[str, str]
+) -> list[str]:
+    """Once a statement, not once a row: a row that one transaction changes n times costs n^2.
+
+    They fire for statements of no rows, too: there an update must not go on updating.
+    """
+    function = f"""
+        CREATE OR REPLACE FUNCTION {quoted(name)}() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $ifmatch$
+        BEGIN
+            IF TG_OP = 'INSERT' THEN {insert}
+            ELSIF TG_OP = 'UPDATE' THEN
+                IF EXISTS (SELECT FROM after_rows) THEN {update} END IF;
+            ELSIF TG_OP = 'DELETE' THEN {delete}
+            ELSE {truncate[1]}
+            END IF;
+            RETURN NULL;
+        END $ifmatch$
+    """
+    old, new = "OLD TABLE AS before_rows", "NEW TABLE AS after_rows"
+    events = {
+        "insert": ("AFTER INSERT", f"REFERENCING {new}"),
+        "update": ("AFTER UPDATE", f"REFERENCING {old} {new}"),
+        "delete": ("AFTER DELETE", f"REFERENCING {old}"),
+        "truncate": (f"{truncate[0]} TRUNCATE", ""),
+    }
+    return [
+        function,
+        *(
+            f"CREATE TRIGGER {quoted(_name(name, suffix))} {when} ON {quoted(table)} {rows} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {quoted(name)}()"
+            for suffix, (when, rows) in events.items()
+        ),
+    ]
+
+
+_SUFFIXES = {
+    "sqlite": ("insert", "update", "delete", "replace", "rekey"),
+    "postgresql": ("insert", "update", "delete", "truncate"),
+}
+
+
+def _drop_all(dialect: str, name: str, table: str) -> list[str]:
+    triggers = [_drop_trigger(dialect, _name(name, suffix), table) for suffix in _SUFFIXES[dialect]]
+    return triggers if dialect == "sqlite" else [*triggers, _drop_function(name)]
+
+
+def _drop_trigger(dialect: str, name: str, table: str) -> str:
+    on = "" if dialect == "sqlite" else f" ON {quoted(table)}"
+    return f"DROP TRIGGER IF EXISTS {quoted(name)}{on}"
+
+
+def _drop_function(name: str) -> str:
+    return f"DROP FUNCTION IF EXISTS {quoted(name)}()"
+
+
+def _differing(columns: str) -> str:
+    """What is among the rows before an update and not among those after it, and the reverse."""
+    before, after = (f"SELECT {columns} FROM {rows}_rows" for rows in ("before", "after"))
+    return f"({before} EXCEPT ALL {after}) UNION ALL ({after} EXCEPT ALL {before})"
+
+
+def _members(identity: Sequence[str], unique: Iterable[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys([*identity, *(column for key in unique for column in key)]))
+
+
+def _is_replaced(identity: Sequence[str], unique: Iterable[Sequence[str]]) -> str:
+    """Whether the row `former` has one of its unique keys in common with the new one."""
+    return " OR ".join(
+        "(" + " AND ".join(f"former.{quoted(of)} = NEW.{quoted(of)}" for of in key) + ")"
+        for key in (identity, *unique)
+    )
+
+
+_LONGEST = 63  # bytes of a name in PostgreSQL, which cuts off the rest
+
+
+def _name(*parts: str) -> str:
+    name = "_".join(parts)
+    raw = name.encode()
+    if len(raw) <= _LONGEST:
+        return name
+    return f"{raw[:46].decode(errors='ignore')}_{sha256(raw).hexdigest()[:16]}"

@@ -1,0 +1,161 @@
+"""Guarded rows in SQLite, through the standard library's driver alone.
+
+How a guarded write runs is told in `steps`. Its transaction begins IMMEDIATE, so that a writer
+waits at the start and not, in vain, at the end; threads of one process queue for it in memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any, TypeVar
+
+from ifmatch.core.etag import ETag
+from ifmatch.core.guard import UNCONDITIONAL, Guard
+from ifmatch.core.representation import Representation
+from ifmatch.store.statements import Statements
+from ifmatch.store.steps import (
+    Change,
+    Delete,
+    Find,
+    FindTag,
+    GuardedRows,
+    Insert,
+    KeepTag,
+    Key,
+    Plan,
+    Row,
+    Step,
+    Update,
+    drive,
+)
+
+T = TypeVar("T")
+_BUSY_SECONDS = 30
+
+
+def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.Connection:
+    """A connection fit for guarded writes: write-ahead logging, foreign keys, a busy time-out."""
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+class SQLiteStore:
+    """The rows of one table as a store of the contract: each call is one committed transaction.
+
+    `path` is the database's file. `columns` are the table's content columns and its key's, all but
+    those of `ifmatch.store.triggers.guard_columns`, which it has too; `json` names those of them
+    that hold JSON as text. `rows` says what the key is and what is served. Keys are sequences, one
+    member for each column of the key; values are dicts of the content columns. Safe for any number
+    of threads, each with a connection of its own, and of processes.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        table: str,
+        columns: Sequence[str],
+        rows: GuardedRows,
+        *,
+        json: Iterable[str] = (),
+        synchronous: str = "FULL",
+    ) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._rows = rows
+        self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json))
+        self._content = [name for name in columns if name not in rows.key]
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._turn = threading.Lock()
+
+    # -- the contract ----------------------------------------------------------------------
+
+    def tag(self, key: Key) -> ETag | None:
+        return drive(self._rows.tag(key), self._do)
+
+    def read(self, key: Key) -> Representation[Row] | None:
+        found = drive(self._rows.read(key), self._do)
+        return None if found is None else self._value(found)
+
+    def replace(self, key: Key, value: Row, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
+        return self._write(lambda: self._rows.replace(key, value, guard))
+
+    def patch(self, key: Key, change: Change, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
+        def of_row(row: Row) -> Row:
+            return change(self._content_of(row))
+
+        return self._write(lambda: self._rows.patch(key, of_row, guard))
+
+    def delete(self, key: Key, guard: Guard = UNCONDITIONAL) -> None:
+        self._write(lambda: self._rows.delete(key, guard))
+
+    def create(self, key: Key, value: Row) -> Representation[Row]:
+        return self._write(lambda: self._rows.create(key, value))
+
+    # -- connections -----------------------------------------------------------------------
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, for statements beside the store's own."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = connect(self._path, synchronous=self._synchronous)
+            self._local.connection = found
+            self._opened.append(found)
+        return found
+
+    def close(self) -> None:
+        """Close the connections of all threads; nobody may be using the store any more."""
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection in a transaction that has committed when the block is left."""
+        with self._turn:
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _write(self, plan: Callable[[], Plan[Representation[Row]]]) -> Representation[Row]:
+        with self.writing():
+            made = drive(plan(), self._do)
+        return self._value(made)
+
+    def _do(self, step: Step) -> Any:
+        sql, connection = self._sql, self.connection
+        if isinstance(step, Find):  # one writer has the whole file: there is no lock on a row
+            step = Find(step.key)
+        done = connection.execute(*sql.of(step))
+        match step:
+            case Find():
+                return sql.row(done.fetchone())
+            case FindTag():
+                return sql.tag_row(done.fetchone())
+            case KeepTag() | Delete():
+                return bool(done.rowcount)
+            case Insert() | Update():
+                # RETURNING shows the row from before AFTER triggers, so it is found again.
+                return self._do(Find(sql.key_of(step))) if done.rowcount else None
+
+    def _content_of(self, row: Row) -> dict[str, Any]:
+        return {name: row[name] for name in self._content}
+
+    def _value(self, made: Representation[Row]) -> Representation[Row]:
+        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)

@@ -1,0 +1,1 @@
+"""A Django app with guarded models, for the tests."""

@@ -1,0 +1,130 @@
+"""Edits that are made anew until they fit: nothing is lost, and the budget is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import pytest
+
+from ifmatch import Conflict, Missing, Representation, Verdict
+from ifmatch.core.guard import UNCONDITIONAL, Guard
+from ifmatch.core.verdict import Outcome
+from ifmatch.store.memory import MemoryStore
+from ifmatch.store.retry import Budget, edit, edit_async
+
+KEY = ("ada", 1)
+REFUSED = Conflict(None, Verdict(Outcome.PRECONDITION_FAILED))
+
+
+def more(value: Any) -> Any:
+    return dict(value) | {"n": value["n"] + 1}
+
+
+class Refuses(MemoryStore[Any]):
+    """A store that refuses so many writes, as if somebody else were always quicker."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = 0
+        self.create(KEY, {"n": 0})
+        self.times = times
+
+    def replace(self, key: Any, value: Any, guard: Guard = UNCONDITIONAL) -> Representation[Any]:
+        if value["n"] and self.times:
+            self.times -= 1
+            raise REFUSED
+        return super().replace(key, value, guard)
+
+
+def awaited(times: int) -> Any:
+    """The same store, its calls awaited."""
+    store = Refuses(times)
+
+    class Awaited:
+        async def read(self, key: Any) -> Any:
+            return store.read(key)
+
+        async def replace(self, key: Any, value: Any, guard: Guard) -> Any:
+            return store.replace(key, value, guard)
+
+    return Awaited()
+
+
+def test_an_edit_that_nobody_disturbs_is_one_try_and_no_wait() -> None:
+    waited: list[float] = []
+    done = edit(Refuses(0), KEY, more, sleep=waited.append)
+    assert (done.tries, done.representation.value, waited) == (1, {"n": 1}, [])
+
+
+def test_an_edit_is_made_anew_on_the_newer_state() -> None:
+    """The change sees each state once, and the last one is what it is made on."""
+    store = MemoryStore[Any]()
+    store.create(KEY, {"n": 0})
+    seen: list[int] = []
+
+    def meanwhile(value: Any) -> Any:
+        seen.append(value["n"])
+        if len(seen) < 3:
+            store.patch(KEY, lambda now: {"n": now["n"] + 10})
+        return more(value)
+
+    done = edit(store, KEY, meanwhile, sleep=lambda _: None)
+    assert (seen, done.tries, done.representation.value) == ([0, 10, 20], 3, {"n": 21})
+
+
+def test_waits_are_random_within_spans_that_double_up_to_the_cap() -> None:
+    longest = list(Budget(tries=9).waits(dice=max))
+    assert longest == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]
+    assert list(Budget(tries=4).waits(dice=min)) == [0, 0, 0]
+    waits = list(Budget(tries=200, seconds=60).waits())
+    assert all(0 <= wait <= 0.05 for wait in waits)
+    assert len(set(waits)) > 190
+
+
+def test_of_so_many_tries_none_is_left_in_the_end() -> None:
+    waited: list[float] = []
+    with pytest.raises(Conflict):
+        edit(Refuses(5), KEY, more, Budget(tries=5), sleep=waited.append)
+    assert len(waited) == 4
+    assert edit(Refuses(4), KEY, more, Budget(tries=5), sleep=waited.append).tries == 5
+
+
+def test_no_try_is_begun_after_the_time_is_over() -> None:
+    seconds = count()
+    waits = Budget(tries=100, seconds=5).waits(clock=lambda: float(next(seconds)), dice=min)
+    assert len(list(waits)) == 5
+
+
+def test_what_is_not_there_is_not_edited() -> None:
+    with pytest.raises(Missing):
+        edit(MemoryStore[Any](), KEY, more)
+
+
+def test_an_error_of_the_change_is_the_caller_s() -> None:
+    with pytest.raises(KeyError):
+        edit(Refuses(0), KEY, lambda value: value["nothing"])
+
+
+def test_an_awaited_edit_does_the_same() -> None:
+    done = asyncio.run(edit_async(awaited(2), KEY, more))
+    assert (done.tries, done.representation.value) == (3, {"n": 1})
+    with pytest.raises(Conflict):
+        asyncio.run(edit_async(awaited(9), KEY, more, Budget(tries=3)))
+    with pytest.raises(Missing):
+        asyncio.run(edit_async(awaited(0), ("ada", 2), more))
+
+
+@pytest.mark.race
+def test_eight_jobs_that_count_one_row_up_lose_no_count(shelf: Any) -> None:
+    shelf.store.create(KEY, {"title": "Tea", "n": 0, "ratio": 0.5, "data": None})
+
+    def job(_: int) -> int:
+        patient = Budget(tries=1000, seconds=60)
+        return sum(edit(shelf.store, KEY, more, patient).tries > 0 for _ in range(5))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(job, range(8))) == 40
+    assert shelf.found(KEY).value["n"] == 40
