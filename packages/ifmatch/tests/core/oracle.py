@@ -82,13 +82,11 @@ def judge(
     now: int,
 ) -> Answer:
     """What an origin server does with this request; `current` is None where there is nothing."""
-    # 13.2.1: "a server MUST ignore the conditional request header fields ... when received with a
-    # request method that does not involve the selection or modification of a selected
-    # representation, such as CONNECT, OPTIONS, or TRACE."
+    # 13.2.1: conditions mean nothing to a method that neither selects nor changes a representation.
     if method == "CONNECT" or method == "OPTIONS" or method == "TRACE":
         return Answer(PERFORM)
 
-    # 13.2.2 says "GET or HEAD"; a server may know better which of its methods only read.
+    # In 13.2.2 these are GET and HEAD; a server may know better which of its methods only read.
     safe = method == "GET" or method == "HEAD"
     if settings.safe is not None:
         safe = settings.safe
@@ -97,8 +95,7 @@ def judge(
     if settings.required and not safe and not is_conditional_enough(fields, settings):
         return Answer(PRECONDITION_REQUIRED, "If-Match")
 
-    # Step 1: "When recipient is the origin server and If-Match is present, evaluate the If-Match
-    # precondition: if true, continue to step 3; if false, respond 412".
+    # Step 1, for an origin server that got If-Match: where it is false, 412, else on to step 3.
     if is_present(fields, "If-Match"):
         if is_malformed_tags(field_value(fields, "If-Match")):
             if not safe and settings.refuse_malformed:
@@ -107,9 +104,7 @@ def judge(
         if not if_match(field_value(fields, "If-Match"), current, settings):
             return Answer(PRECONDITION_FAILED, "If-Match")
 
-    # Step 2: "When recipient is the origin server, If-Match is not present, and
-    # If-Unmodified-Since is present, evaluate the If-Unmodified-Since precondition: if true,
-    # continue to step 3; if false, respond 412".
+    # Step 2, where there was no If-Match but an If-Unmodified-Since: the same, by its date.
     if (
         not is_present(fields, "If-Match")
         and is_present(fields, "If-Unmodified-Since")
@@ -117,9 +112,8 @@ def judge(
     ):
         return Answer(PRECONDITION_FAILED, "If-Unmodified-Since")
 
-    # Step 3: "When If-None-Match is present, evaluate the If-None-Match precondition: if true,
-    # continue to step 5; if false for GET/HEAD, respond 304; if false for other methods,
-    # respond 412".
+    # Step 3, where there is an If-None-Match: where it is false, 304 to a read and 412 to what is
+    # none; else on to step 5.
     if is_present(fields, "If-None-Match"):
         if is_malformed_tags(field_value(fields, "If-None-Match")):
             if not safe and settings.refuse_malformed:
@@ -132,10 +126,8 @@ def judge(
                 return Answer(NOT_MODIFIED, "If-None-Match")
             return Answer(PRECONDITION_FAILED, "If-None-Match")
 
-    # Step 4: "When the method is GET or HEAD, If-None-Match is not present, and If-Modified-Since
-    # is present, evaluate the If-Modified-Since precondition: if true, continue to step 5; if
-    # false, respond 304".
-    # 13.1.3 has it ignored on every other method, whatever else a server knows of that.
+    # Step 4, on GET or HEAD, where there was no If-None-Match but an If-Modified-Since: 304 where
+    # that is false. 13.1.3 has it ignored on every other method, whatever else a server knows of that.
     if (
         safe
         and (method == "GET" or method == "HEAD")
@@ -145,14 +137,12 @@ def judge(
     ):
         return Answer(NOT_MODIFIED, "If-Modified-Since")
 
-    # Step 5: "When the method is GET and both Range and If-Range are present, evaluate the
-    # If-Range precondition: if true and the Range is applicable to the selected representation,
-    # respond 206; otherwise, ignore the Range header field and respond 200".
-    # 14.2 has the same for Range alone: "if all of the preconditions are true ...".
+    # Step 5, on GET with Range and If-Range: 206 where that is true and the range applies, else all
+    # of it. 14.2 says the same of a Range alone, once the other conditions are true.
     if method == "GET" and settings.ranges and current is not None and is_present(fields, "Range"):
         return answer_range(fields, current, now)
 
-    # Step 6: "Otherwise, perform the requested method".
+    # Step 6: do what was asked.
     return Answer(PERFORM)
 
 
@@ -177,13 +167,11 @@ def if_match(value: str, current: State | None, settings: Settings) -> bool:
     # There is nothing that "*" or a tag could match.
     if current is None:
         return False
-    # "If the field value is "*", the condition is true if the origin server has a current
-    # representation for the target resource."
+    # `*` is true wherever anything is there at all.
     if value == "*":
         return True
-    # "If the field value is a list of entity tags, the condition is true if any of the listed
-    # tags match the entity tag of the selected representation." Strongly; but where the tag
-    # stands for the state of the resource, its opaque part alone says which state was meant.
+    # A list is true where one member matches the current tag. Strongly; but where the tag stands
+    # for the state of the resource, its opaque part alone says which state was meant.
     for tag in list_of_entity_tags(value):
         if current.etag is None:
             continue
@@ -191,7 +179,7 @@ def if_match(value: str, current: State | None, settings: Settings) -> bool:
             return True
         if strong_comparison(tag, current.etag):
             return True
-    # "Otherwise, the condition is false."
+    # None did.
     return False
 
 
@@ -199,31 +187,27 @@ def if_none_match(value: str, current: State | None) -> bool:
     """13.1.2 for a value that fits the grammar."""
     if current is None:
         return True
-    # "If the field value is "*", the condition is false if the origin server has a current
-    # representation for the target resource."
+    # `*` is false wherever anything is there at all.
     if value == "*":
         return False
-    # "If the field value is a list of entity tags, the condition is false if one of the listed
-    # tags matches the entity tag of the selected representation." Weakly.
+    # A list is false where one member matches the current tag. Weakly.
     for tag in list_of_entity_tags(value):
         if current.etag is not None and weak_comparison(tag, current.etag):
             return False
-    # "Otherwise, the condition is true."
+    # None did.
     return True
 
 
 def if_modified_since(fields: list[tuple[str, str]], current: State | None, now: int) -> bool:
     """13.1.3; step 4 has looked at the method and at If-None-Match already."""
-    # "MUST ignore ... if the received field value is not a valid HTTP-date, the field value has
-    # more than one member".
+    # What is no date, or more than one, is as if it were not there.
     date = single_date(fields, "If-Modified-Since", now)
     if date is None:
         return True
-    # "MUST ignore ... if the resource does not have a modification date available."
+    # Nor is there anything to compare it with where the resource has no date.
     if current is None or current.last_modified is None:
         return True
-    # "If the selected representation's last modification date is earlier or equal to the date
-    # provided in the field value, the condition is false. Otherwise, the condition is true."
+    # False means: not modified since.
     if current.last_modified <= date:  # noqa: SIM103 (as the clause says it)
         return False
     return True
@@ -231,16 +215,14 @@ def if_modified_since(fields: list[tuple[str, str]], current: State | None, now:
 
 def if_unmodified_since(fields: list[tuple[str, str]], current: State | None, now: int) -> bool:
     """13.1.4; step 2 has looked at If-Match already."""
-    # "MUST ignore ... if the received field value is not a valid HTTP-date (including when the
-    # field value appears to be a list of dates)."
+    # What is no date, or looks like a list of them, is as if it were not there.
     date = single_date(fields, "If-Unmodified-Since", now)
     if date is None:
         return True
-    # "MUST ignore ... if the resource does not have a modification date available."
+    # Nor is there anything to compare it with where the resource has no date.
     if current is None or current.last_modified is None:
         return True
-    # "If the selected representation's last modification date is earlier than or equal to the
-    # date provided in the field value, the condition is true. Otherwise, the condition is false."
+    # True means: not modified since, that very second included.
     if current.last_modified <= date:  # noqa: SIM103 (as the clause says it)
         return True
     return False
@@ -252,22 +234,19 @@ def if_range(fields: list[tuple[str, str]], current: State, now: int) -> bool:
     if len(field_lines(fields, "If-Range")) > 1:
         return False
     value = field_value(fields, "If-Range")
-    # "A valid entity-tag can be distinguished from a valid HTTP-date by examining the first
-    # three characters for a DQUOTE."
+    # A quotation mark among the first three characters tells a tag from a date.
     if '"' in value[0:3]:
-        # "If the entity-tag validator provided exactly matches the ETag field value for the
-        # selected representation using the strong comparison function, the condition is true."
+        # True where it is the current tag, by strong comparison.
         if not is_entity_tag(value) or current.etag is None:
             return False
         return strong_comparison(value, current.etag)
     date = http_date(value, now)
     if date is None:
         return False
-    # "If the HTTP-date validator provided is not a strong validator ..., the condition is false."
+    # A date that is only a weak validator is never true.
     if not current.last_modified_strong:
         return False
-    # "If the HTTP-date validator provided exactly matches the Last-Modified field value for the
-    # selected representation, the condition is true. Otherwise, the condition is false."
+    # And a strong one only where it is that very date.
     return date == current.last_modified
 
 
@@ -276,19 +255,18 @@ def if_range(fields: list[tuple[str, str]], current: State, now: int) -> bool:
 
 def answer_range(fields: list[tuple[str, str]], current: State, now: int) -> Answer:
     """14.2 for a GET with a Range whose other preconditions are true."""
-    # "A server that supports range requests MAY ignore a Range header field when the selected
-    # representation has no content". Without a length there are no positions either.
+    # Of nothing there is nothing to cut, and 14.2 leaves that to the server. Without a length there
+    # are no positions either.
     if current.length is None or current.length == 0:
         return Answer(PERFORM)
-    # 13.1.5: "MUST ignore the Range header field if the If-Range condition evaluates to false."
+    # 13.1.5: a false If-Range takes the Range with it.
     if is_present(fields, "If-Range") and not if_range(fields, current, now):
         return Answer(PERFORM)
-    # "MUST ignore a Range header field that contains a range unit it does not understand"; "MAY
-    # ignore ... a Range header field that contains an invalid ranges-specifier".
+    # Ignored are a unit that is not known (a must) and a value that is invalid (a may).
     specs = bytes_range_set(field_value(fields, "Range"))
     if specs is None or len(specs) > MOST_RANGES:
         return Answer(PERFORM)
-    # 14.1.1: "satisfiable if it contains at least one range-spec that is satisfiable".
+    # 14.1.1: one range that can be satisfied is enough.
     parts = []
     for spec in specs:
         part = byte_positions(spec, current.length)
@@ -312,7 +290,7 @@ def bytes_range_set(value: str) -> list[str] | None:
         return None
     unit = value[0 : value.index("=")]
     range_set = value[value.index("=") + 1 :]
-    # "All range unit names are case-insensitive". Letter by letter, so that only ASCII counts.
+    # The case of a unit's name does not count. Letter by letter, so that only ASCII counts.
     if len(unit) != len("bytes"):
         return None
     for position in range(len("bytes")):
@@ -325,7 +303,7 @@ def bytes_range_set(value: str) -> list[str] | None:
         spec = without_ows(member)
         if spec == "":
             continue
-        # 14.1.1: "A ranges-specifier is invalid if it contains any range-spec that is invalid".
+        # 14.1.1: one that is invalid spoils them all.
         if not is_int_range(spec) and not is_suffix_range(spec):
             return None
         specs.append(spec)
@@ -343,7 +321,7 @@ def is_int_range(spec: str) -> bool:
         return False
     if last == "":
         return True
-    # "An int-range is invalid if the last-pos value is present and less than the first-pos."
+    # It must not run backwards.
     return is_digits(last) and number(last) >= number(first)
 
 
@@ -356,20 +334,18 @@ def byte_positions(spec: str, length: int) -> tuple[int, int] | None:
     """14.1.2: the first and the last byte of a valid range-spec; None if not satisfiable."""
     if is_suffix_range(spec):
         suffix_length = number(spec[1:])
-        # Satisfiable is "a suffix-range with a non-zero suffix-length".
+        # A suffix of no bytes at all cannot be satisfied.
         if suffix_length == 0:
             return None
-        # "If the selected representation is shorter than the specified suffix-length, the entire
-        # representation is used."
+        # One that is longer than the whole is the whole.
         if suffix_length > length:
             return (0, length - 1)
         return (length - suffix_length, length - 1)
     first, last = spec.split("-")
-    # Satisfiable is "an int-range with a first-pos that is less than the current length".
+    # A range has to begin within the representation.
     if number(first) >= length:
         return None
-    # "If the last-pos value is absent, or if the value is greater than or equal to the current
-    # length ..., the byte range is interpreted as the remainder of the representation".
+    # Without an end, or with one beyond the last byte, it goes to the last byte.
     if last == "" or number(last) >= length:
         return (number(first), length - 1)
     return (number(first), number(last))
@@ -584,10 +560,8 @@ def rfc850_date(text: str, now: int) -> int | None:
     if rest[20:24] != " GMT" or not is_digits(rest[9:11]):
         return None
     month, day, time_of_day = rest[5:8], rest[2:4], rest[12:20]
-    # The year appears to be one of this century. "Recipients of a timestamp value in rfc850-date
-    # format, which uses a two-digit year, MUST interpret a timestamp that appears to be more than
-    # 50 years in the future as representing the most recent year in the past that had the same
-    # last two digits."
+    # The year seems to be one of this century. Where that is more than 50 years ahead, the last
+    # past year with these two digits is meant.
     today = datetime.fromtimestamp(now, UTC)
     year = today.year - today.year % 100 + number(rest[9:11])
     clock = today.strftime("%H:%M:%S")
@@ -629,7 +603,7 @@ def timestamp(year: str, month: str, day: str, time_of_day: str) -> int | None:
     for digits in (year, day, hour, minute, second):
         if not is_digits(digits):
             return None
-    # "00:00:00 - 23:59:60 (leap second)"
+    # The grammar counts a leap second in.
     if number(hour) > 23 or number(minute) > 59 or number(second) > 60:
         return None
     # The calendar begins with the year 1.
