@@ -368,12 +368,12 @@ def foreigner(alias: str, statements: list[str]) -> bool:
     settings = connections[alias].settings_dict
     try:
         if alias == "default":
-            with closing(sqlite3.connect(settings["NAME"], timeout=0.02)) as plain, plain:
+            with closing(sqlite3.connect(settings["NAME"], timeout=0.2)) as plain, plain:
                 for one in statements:
                     plain.execute(one)
         else:
             dsn = f"postgresql://postgres@/{settings['NAME']}?host={settings['HOST']}"
-            with psycopg.connect(dsn, options="-c lock_timeout=20") as connection:
+            with psycopg.connect(dsn, options="-c lock_timeout=200") as connection:
                 for one in statements:
                     connection.execute(one.encode())
     except (sqlite3.OperationalError, psycopg.errors.LockNotAvailable):
