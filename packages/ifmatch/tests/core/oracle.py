@@ -127,7 +127,7 @@ def judge(
             return Answer(PRECONDITION_FAILED, "If-None-Match")
 
     # Step 4, on GET or HEAD, where there was no If-None-Match but an If-Modified-Since: 304 where
-    # that is false. 13.1.3 has it ignored on every other method, whatever else a server knows of that.
+    # that is false. 13.1.3 has it ignored on every other method, whatever a server knows of that.
     if (
         safe
         and (method == "GET" or method == "HEAD")
