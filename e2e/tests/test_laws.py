@@ -405,7 +405,9 @@ def test_a_tag_tells_bodies_apart_and_stays_while_the_body_stays(world: World, l
     finally:
         world.witness = None
     assert witness.seen > 30 * length
-    assert witness.told > length / 4, "hardly any write told what it made"
+    # These two rename something, which is always done; chance decides whether the others write.
+    certain = order.count(step_rename) + order.count(step_sql_history)
+    assert witness.told >= certain >= 2, "a write did not tell what it made"
 
 
 # -- 304 ------------------------------------------------------------------------------------------
