@@ -255,8 +255,9 @@ def written(
 _PLURALS = {"flag": "flags", "environment": "environments", "project": "projects"}
 
 
-def _shown(name: str) -> str:
-    return ascii(name[:60])
+def _shown(name: object) -> str:
+    """What was sent as a name, cut; a patch may send anything."""
+    return ascii(name[:60]) if isinstance(name, str) else ascii(name)[:60]
 
 
 def malformed_key(name: str, value: str) -> Problem:
@@ -295,8 +296,8 @@ def refuse_invalid(error: ValidationError, document: Mapping[str, Any]) -> Reque
     )
 
 
-def refuse_other_key(content_key: str | None, path_key: str, pointer: str = "/key") -> None:
-    """Raise 422 where the content names another resource than the path."""
+def refuse_other_key(content_key: object, path_key: str, pointer: str = "/key") -> None:
+    """Raise 422 where the content names another resource than the path, or what is no name."""
     if content_key is not None and content_key != path_key:
         raise Problem(
             422,
