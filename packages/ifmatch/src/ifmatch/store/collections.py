@@ -26,6 +26,7 @@ True
 >>> _ = notes.execute("INSERT INTO note (owner, title) VALUES ('ada', 'Tea')")
 >>> tag() == before
 False
+>>> notes.close()
 """
 
 from __future__ import annotations
