@@ -1,6 +1,7 @@
 """One guarded table on either database, and each store that can serve it.
 
-`item` has a word and a number in each row, and the columns and triggers of the guard. `tally` has a
+`item` has a word and a number in each row, and the columns and triggers of the guard; `before` is
+no content: plain SQL keeps there which word it replaced. `tally` has a
 number and nothing else: what an application would use that only counts.
 """
 
@@ -75,8 +76,9 @@ def create(place: Place, rows: int) -> None:
     }[place.dialect]
     place.execute(
         "DROP TABLE IF EXISTS item",
-        "CREATE TABLE item (id integer PRIMARY KEY, word text NOT NULL, n integer NOT NULL)",
-        f"INSERT INTO item SELECT n, 'first of ' || n, 0 FROM ({counted}) AS listed",
+        "CREATE TABLE item "
+        "(id integer PRIMARY KEY, word text NOT NULL, n integer NOT NULL, before text)",
+        f"INSERT INTO item SELECT n, 'first of ' || n, 0, NULL FROM ({counted}) AS listed",
         *add_guard(place.dialect, "item"),
         *create_triggers(place.dialect, "item", COLUMNS),
         "DROP TABLE IF EXISTS tally",
