@@ -11,6 +11,7 @@ it writes.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import random
 import threading
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.crew import Crew, together
-from benchmarks.tables import DRIVERS, Place, Rows, create, first_word, opened, raw, words
+from benchmarks.tables import DRIVERS, Place, Rows, create, first_word, opened, places, raw, words
 from ifmatch import Validators
 from ifmatch.core.guard import UNCONDITIONAL, Guard, enforce
 from ifmatch.store.retry import Budget, edit
@@ -28,7 +29,7 @@ from ifmatch.testing.history import Outcome, Report, Write, check
 
 PROCESSES = 4
 ENDLESS = Budget(tries=1_000_000, seconds=600.0)
-RAW_PAUSE = 0.004
+RAW_PAUSE = 0.01
 """Seconds, on average, between two statements of plain SQL."""
 
 
@@ -187,3 +188,19 @@ def cells(places: Sequence[Place], writes: int) -> Iterator[Cell]:
             yield Cell(place, rows, writers, writes)
         for writers in WRITERS:
             yield Cell(place, 1, writers, writes, naive=True)
+
+
+def main(arguments: list[str]) -> int:
+    """`dev.py bench lost-updates`: 1 where an update was lost, or none where some should be."""
+    parser = argparse.ArgumentParser(prog="dev.py bench lost-updates", description=__doc__)
+    parser.add_argument("--writes", type=int, default=10_000, help="a cell; 10,000 if not said")
+    options = parser.parse_args(arguments)
+    right = True
+    with places() as (sqlite, postgresql, _), Crew(PROCESSES + 1) as crew:
+        for cell in cells([sqlite, postgresql], options.writes):
+            found = run(cell, crew)
+            print(found, flush=True)
+            if found.report.sound == cell.naive:
+                right = False
+                print(found.report)
+    return 0 if right else 1

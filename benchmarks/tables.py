@@ -8,14 +8,17 @@ number and nothing else: what an application would use that only counts.
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from harness import postgres
 from ifmatch.store.contract import Store
 from ifmatch.store.postgres import PostgresStore
 from ifmatch.store.sqlite import SQLiteStore, connect
@@ -60,6 +63,25 @@ class Place:
             for statement in statements:
                 cursor.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def places(*, durable: bool = True) -> Iterator[tuple[Place, Place, postgres.Server]]:
+    """A file of SQLite, and a database of a PostgreSQL server of its own, for a block.
+
+    With `durable` both have a write on the disk before they acknowledge it.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        postgres.running(durable=durable) as server,
+        server.database() as database,
+    ):
+        file, synchronous = str(Path(folder) / "items.db"), "FULL" if durable else "OFF"
+        yield (
+            Place("sqlite", file, synchronous),
+            Place("postgresql", database.dsn),
+            server,
+        )
 
 
 def first_word(row: int) -> str:
@@ -179,10 +201,9 @@ def _django(place: Place) -> Iterator[Rows]:
     from django.conf import settings
     from django.db import connections, models
 
-    from ifmatch.store.django import DjangoStore, GuardedModel
-
     settings.configure(DATABASES={"default": _django_settings(place)}, SECRET_KEY="of no use")
     django.setup()
+    from ifmatch.store.django import DjangoStore, GuardedModel
 
     class Item(GuardedModel):
         id = models.IntegerField(primary_key=True)

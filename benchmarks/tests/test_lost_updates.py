@@ -82,6 +82,6 @@ def test_no_update_is_lost_at_any_size(
 def test_no_update_is_lost_through_an_orm_s_store(place: Place, kind: str, report: Report) -> None:
     """In processes of its own: Django is set up once in each."""
     with Crew(PROCESSES + 1) as crew:
-        found = run(Cell(place, 1, 16, 600, kind=kind), crew)
+        found = run(Cell(place, 16, 16, 500, kind=kind), crew)
     report(found)
     assert found.report.sound, str(found.report)
