@@ -6,6 +6,7 @@ The ways to add one to a number that everybody wants:
     patch    the store's `patch` without a condition, which changes the newest state
     atomic   UPDATE tally SET n = n + 1, a statement and a transaction, in a table without guard
     guarded  the same statement on the guarded row, whose triggers see it
+    append   INSERT INTO event, a row for each: what is to be known is counted when it is asked for
 
 `measure` gives the figures of one way; `curve` sets the others beside `atomic`, in turns.
 """
@@ -31,6 +32,12 @@ PROCESSES = 4
 ROW = (1,)
 ENDLESS = Budget(tries=1_000_000, seconds=600.0)
 """Never gives up, and waits as `store.retry.PATIENT` does."""
+
+STATEMENTS = {
+    "atomic": "UPDATE tally SET n = n + 1 WHERE id = 1",
+    "guarded": "UPDATE item SET n = n + 1 WHERE id = 1",
+    "append": "INSERT INTO event (item) VALUES (1)",
+}
 
 Once = Callable[[], int]
 """Adds one, and says how many tries that took."""
@@ -75,8 +82,11 @@ def measure(
 
 
 def _count(place: Place, way: str) -> int:
-    table = "tally" if way == "atomic" else "item"
-    [[count]] = place.execute(f"SELECT n FROM {table} WHERE id = 1")
+    counts = {
+        "atomic": "SELECT n FROM tally WHERE id = 1",
+        "append": "SELECT count(*) FROM event WHERE item = 1",
+    }
+    [[count]] = place.execute(counts.get(way, "SELECT n FROM item WHERE id = 1"))
     return int(count)
 
 
@@ -109,8 +119,8 @@ def _write(
 @contextmanager
 def _way(kind: str, place: Place, way: str) -> Iterator[Callable[[], Once]]:
     """A function that makes, for its thread, the function that adds one."""
-    if way in ("atomic", "guarded"):
-        with _update(place, "tally" if way == "atomic" else "item") as adder:
+    if way in STATEMENTS:
+        with _statement(place, STATEMENTS[way]) as adder:
             yield adder
         return
     with opened(kind, place) as store:
@@ -138,8 +148,7 @@ def _patch(store: Rows) -> Once:
 
 
 @contextmanager
-def _update(place: Place, table: str) -> Iterator[Callable[[], Once]]:
-    statement = f"UPDATE {table} SET n = n + 1 WHERE id = 1"
+def _statement(place: Place, statement: str) -> Iterator[Callable[[], Once]]:
     opened_here: list[Any] = []
 
     def adder() -> Once:
@@ -181,7 +190,7 @@ class Point:
 def curve(
     place: Place,
     counts: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
-    ways: Sequence[str] = ("edit", "patch", "guarded"),
+    ways: Sequence[str] = ("edit", "patch", "append"),
     *,
     rounds: int = 5,
     seconds: float = 1.0,
