@@ -119,7 +119,7 @@ def create_triggers(
         "copy_function": _at(dialect, copy, schema),
     }
     return [
-        *_drop_guard_triggers(dialect, table, schema),
+        *drop_triggers(dialect, table, schema=schema),
         *(statement.format(**names) for statement in create),
     ]
 
@@ -169,10 +169,10 @@ _CREATE_POSTGRESQL = (
 
 def drop_triggers(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
     """Statements that undo `create_triggers`, as far as there is something to undo."""
-    functions = () if dialect == "sqlite" else _guard_names(table)
+    names = list(dict.fromkeys([*_guard_names(table), *_former_guard_names(dialect, table)]))
     return [
-        *_drop_guard_triggers(dialect, table, schema),
-        *(_drop_function(name, schema) for name in functions),
+        *(_drop_trigger(dialect, name, table, schema) for name in names),
+        *(_drop_function(name, schema) for name in names if dialect != "sqlite"),
     ]
 
 
@@ -180,11 +180,14 @@ def _guard_names(table: str) -> tuple[str, str]:
     return _short(f"{table}_version"), _short(f"{table}_copy")
 
 
-def _drop_guard_triggers(dialect: str, table: str, schema: str | None) -> list[str]:
-    """Those of the first release had long names whole, which PostgreSQL cuts off as it did then."""
-    former = (f"{table}_version", f"{table}_copy")
-    names = dict.fromkeys([*_guard_names(table), *former])
-    return [_drop_trigger(dialect, name, table, schema) for name in names]
+def _former_guard_names(dialect: str, table: str) -> tuple[str, ...]:
+    """Those of the first release, which PostgreSQL cuts off here as it did where they were made.
+
+    It refused them there where what is cut off leaves one name for both.
+    """
+    if dialect != "sqlite" and len(table.encode()) > _LONGEST - len("_v"):
+        return ()
+    return f"{table}_version", f"{table}_copy"
 
 
 # -- children ---------------------------------------------------------------------------------
