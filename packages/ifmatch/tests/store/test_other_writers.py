@@ -37,7 +37,7 @@ import ifmatch.store.alembic  # noqa: F401 (gives op its operations)
 from ifmatch import Conflict, state_tag, unchanged
 from ifmatch.core.tags import state_digest
 from ifmatch.store.collections import Scope, tag_on
-from ifmatch.store.epochs import raise_epoch
+from ifmatch.store.epochs import raise_epoch, renew_rows
 from ifmatch.store.sqlalchemy import reading
 from ifmatch.store.triggers import (
     add_guard,
@@ -191,11 +191,37 @@ def test_with_triggers_off_nothing_is_seen_until_the_rows_are_touched(
     assert watched.changed(OFF[how], "UPDATE note SET title = 'raw'") == set()
     assert watched.store.tag(KEY) == opened.etag, "served under the old tag: wrong"
     watched.execute("ALTER TABLE note ENABLE TRIGGER USER")
-    remedy = ["UPDATE note SET version = version + 1", *raise_epoch("postgresql", "note")]
-    assert watched.changed(*remedy) == {"ada", "bob", "list"}
+    assert watched.changed(*renew_rows("postgresql", "note")) == {"ada", "bob", "list"}
     watched.assert_right()
     with pytest.raises(Conflict):
         watched.store.replace(KEY, note("ours"), unchanged(opened.etag))
+
+
+def test_after_a_restore_no_tag_is_given_out_a_second_time(watched: Watched) -> None:
+    """A tag of a version alone would be; and so would the counter's."""
+    watched.execute("CREATE TABLE backup AS SELECT * FROM note")
+    watched.execute("CREATE TABLE counters AS SELECT * FROM ifmatch_scope")
+
+    def tags(title: str) -> set[Any]:
+        watched.execute(f"UPDATE note SET title = '{title}'")
+        return {*watched.states().values(), watched.list_tag()}
+
+    def restore() -> None:
+        watched.execute(
+            "SET session_replication_role = replica",
+            "DELETE FROM note",
+            "INSERT INTO note SELECT * FROM backup",
+            "DELETE FROM ifmatch_scope",
+            "INSERT INTO ifmatch_scope SELECT * FROM counters",
+        )
+
+    given = tags("before")
+    restore()
+    assert tags("after") == given, "the twin: other content under the same tags"
+    restore()
+    watched.execute(*renew_rows("postgresql", "note"))
+    assert not tags("after") & given
+    watched.execute("DROP TABLE backup", "DROP TABLE counters")
 
 
 def test_an_epoch_that_is_raised_counts_at_the_next_read_of_a_list(watched: Watched) -> None:

@@ -55,6 +55,7 @@ __all__ = [
     "DropSharedTables",
     "DropTouchParent",
     "RaiseEpoch",
+    "RenewRows",
 ]
 
 
@@ -314,6 +315,29 @@ class RaiseEpoch(_Operation):
 @Operations.implementation_for(RaiseEpoch)
 def _raise_epoch(operations: Operations, operation: RaiseEpoch) -> None:
     _execute(operations, epochs.raise_epoch(_dialect(operations), *operation.args))
+
+
+@Operations.register_operation("renew_rows")
+class RenewRows(_Operation):
+    """Makes every row another one; see `renew_rows`."""
+
+    name = "renew_rows"
+
+    @classmethod
+    def renew_rows(cls, operations: Operations, table: str, *, schema: str | None = None) -> None:
+        """Void every tag of a table and its lists; see `ifmatch.store.epochs.renew_rows`.
+
+        For a migration that wrote rows with triggers off. A downgrade does it again.
+        """
+        operations.invoke(cls(table, schema=schema))
+
+    def reverse(self) -> RenewRows:
+        return self
+
+
+@Operations.implementation_for(RenewRows)
+def _renew_rows(operations: Operations, operation: RenewRows) -> None:
+    _execute(operations, epochs.renew_rows(_dialect(operations), *operation.args, **operation.told))
 
 
 # -- how they are executed and written --------------------------------------------------------
