@@ -24,11 +24,14 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness import postgres
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlalchemy_async import AsyncSQLAlchemyStore
+from ifmatch.store.sqlalchemy_async import configure as configure_async
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
@@ -177,7 +180,8 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+AWAITED = ("sqlalchemy-async-sqlite", "sqlalchemy-async-postgresql")
+STORES = ["memory", *DATABASES, *AWAITED, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
 
 
 @pytest.fixture(params=STORES)
@@ -203,15 +207,32 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
         ):
             yield Shelf(store, strong)
         return
-    on_sqlite = request.param in ("sqlite", "sqlite3")
+    on_sqlite = request.param in ("sqlite", "sqlite3", "sqlalchemy-async-sqlite")
     made = open_database("sqlite" if on_sqlite else "postgresql", request)
     if request.param in DATABASES:
         yield Shelf(made.store(strong=strong, **more), strong, made)
+    elif request.param in AWAITED:
+        with closing(Loop()) as loop, awaited_engine(made, loop) as engine:
+            store = AsyncSQLAlchemyStore(engine, made.rows(strong=strong, **more))
+            yield Shelf(Synchronous(store, loop.run), strong, made)
     else:
         rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
         with closing(_Drivers(made)) as drivers:
             yield Shelf(drivers.store(request.param, rows), strong, made)
     made.engine.dispose()
+
+
+@contextmanager
+def awaited_engine(database: Database, loop: Loop) -> Iterator[AsyncEngine]:
+    """An engine for that loop, on the same database."""
+    url = database.engine.url
+    if database.on_sqlite:
+        url = url.set(drivername="sqlite+aiosqlite")
+    engine = configure_async(create_async_engine(url, pool_size=20))
+    try:
+        yield engine
+    finally:
+        loop.run(engine.dispose())
 
 
 class _Drivers:

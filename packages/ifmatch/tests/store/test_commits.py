@@ -160,7 +160,7 @@ def test_what_a_deadlock_undid_is_done_again(database: Any) -> None:
 def test_what_is_undone_again_and_again_is_raised(
     database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSES", (0, 0))
+    monkeypatch.setattr(module, "PAUSES", (0, 0))
     calls = []
 
     def work(_connection: Any) -> None:
