@@ -103,6 +103,13 @@ class Database:
     def store(self, **more: Any) -> SQLAlchemyStore:
         return SQLAlchemyStore(self.engine, self.rows(**more))
 
+    def awaited(self, **options: Any) -> AsyncEngine:
+        """Another engine, whose calls are awaited; to be disposed of on its loop."""
+        url = self.engine.url
+        if self.on_sqlite:
+            url = url.set(drivername="sqlite+aiosqlite")
+        return configure_async(create_async_engine(url, **options))
+
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
         """Plain SQL through a connection of its own, in one transaction; the last one's rows.
 
@@ -222,13 +229,20 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
     made.engine.dispose()
 
 
+@pytest.fixture(params=["sync", "awaited"])
+def written(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """The store of `database`, by either of SQLAlchemy's engines."""
+    if request.param == "sync":
+        yield database.store()
+        return
+    with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
+        yield Synchronous(AsyncSQLAlchemyStore(engine, database.rows()), loop.run)
+
+
 @contextmanager
 def awaited_engine(database: Database, loop: Loop) -> Iterator[AsyncEngine]:
     """An engine for that loop, on the same database."""
-    url = database.engine.url
-    if database.on_sqlite:
-        url = url.set(drivername="sqlite+aiosqlite")
-    engine = configure_async(create_async_engine(url, pool_size=20))
+    engine = database.awaited(pool_size=20)
     try:
         yield engine
     finally:

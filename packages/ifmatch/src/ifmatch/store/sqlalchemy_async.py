@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -40,7 +41,19 @@ _turns: WeakKeyDictionary[Engine, _Turns] = WeakKeyDictionary()
 def configure(engine: AsyncEngine, *, synchronous: str = "FULL") -> AsyncEngine:
     """Make an engine fit for guarded writes; returns it. See `ifmatch.store.sqlalchemy`."""
     sync.configure(engine.sync_engine, synchronous=synchronous)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "invalidate", _undo)
     return engine
+
+
+def _undo(connection: Any, _record: Any, _error: Any) -> None:
+    """Roll back what a cancelled task leaves, before its connection is closed.
+
+    Closing alone does not: SQLite keeps a connection, and its lock on the file, for as long as
+    there is an unfinished statement, and the traceback of the cancellation holds one.
+    """
+    with suppress(asyncio.CancelledError, sqlite3.Error):  # cancelled twice: closed all the same
+        connection.rollback()
 
 
 @asynccontextmanager
