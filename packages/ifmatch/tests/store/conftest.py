@@ -24,11 +24,14 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness import postgres
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlalchemy_async import AsyncSQLAlchemyStore
+from ifmatch.store.sqlalchemy_async import configure as configure_async
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
@@ -99,6 +102,13 @@ class Database:
 
     def store(self, **more: Any) -> SQLAlchemyStore:
         return SQLAlchemyStore(self.engine, self.rows(**more))
+
+    def awaited(self, **options: Any) -> AsyncEngine:
+        """Another engine, whose calls are awaited; to be disposed of on its loop."""
+        url = self.engine.url
+        if self.on_sqlite:
+            url = url.set(drivername="sqlite+aiosqlite")
+        return configure_async(create_async_engine(url, **options))
 
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
         """Plain SQL through a connection of its own, in one transaction; the last one's rows.
@@ -177,7 +187,8 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+AWAITED = ("sqlalchemy-async-sqlite", "sqlalchemy-async-postgresql")
+STORES = ["memory", *DATABASES, *AWAITED, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
 
 
 @pytest.fixture(params=STORES)
@@ -203,15 +214,39 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
         ):
             yield Shelf(store, strong)
         return
-    on_sqlite = request.param in ("sqlite", "sqlite3")
+    on_sqlite = request.param in ("sqlite", "sqlite3", "sqlalchemy-async-sqlite")
     made = open_database("sqlite" if on_sqlite else "postgresql", request)
     if request.param in DATABASES:
         yield Shelf(made.store(strong=strong, **more), strong, made)
+    elif request.param in AWAITED:
+        with closing(Loop()) as loop, awaited_engine(made, loop) as engine:
+            store = AsyncSQLAlchemyStore(engine, made.rows(strong=strong, **more))
+            yield Shelf(Synchronous(store, loop.run), strong, made)
     else:
         rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
         with closing(_Drivers(made)) as drivers:
             yield Shelf(drivers.store(request.param, rows), strong, made)
     made.engine.dispose()
+
+
+@pytest.fixture(params=["sync", "awaited"])
+def written(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """The store of `database`, by either of SQLAlchemy's engines."""
+    if request.param == "sync":
+        yield database.store()
+        return
+    with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
+        yield Synchronous(AsyncSQLAlchemyStore(engine, database.rows()), loop.run)
+
+
+@contextmanager
+def awaited_engine(database: Database, loop: Loop) -> Iterator[AsyncEngine]:
+    """An engine for that loop, on the same database."""
+    engine = database.awaited(pool_size=20)
+    try:
+        yield engine
+    finally:
+        loop.run(engine.dispose())
 
 
 class _Drivers:
