@@ -219,6 +219,23 @@ AWAITED = ("sqlalchemy-async-sqlite", "sqlalchemy-async-postgresql")
 STORES = ["memory", *DATABASES, *AWAITED, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long races of SQLAlchemy's awaited stores run with weak tags alone.
+
+    Their statements are those of its other stores, which run both, as do their own short races.
+    """
+    repeated = [one for one in items if _is_repeated(one)]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [one for one in items if one not in repeated]
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    made_of: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    long = item.get_closest_marker("full") is not None
+    return long and made_of.get("shelf") in AWAITED and made_of.get("strong") == "strong"
+
+
 @pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """Each store in each mode, empty."""
