@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import tables
 from benchmarks.crew import Crew, together
-from benchmarks.goodput import curve, measure
+from benchmarks.goodput import WAYS, curve, measure
 from benchmarks.tables import Place, create
 
 pytestmark = [pytest.mark.race, pytest.mark.timeout(60)]
@@ -28,7 +28,13 @@ def test_every_way_adds_one_for_each_success(tmp_path: Path, postgres_dsn: str) 
     with Crew(2) as crew:
         for place in places:
             points = [*curve(place, [3], rounds=1, seconds=0.1, crew=crew)]
-            assert [point.way for point in points] == ["atomic", "edit", "patch", "append"]
+            assert [point.way for point in points] == [
+                "atomic",
+                "tagged",
+                "edit",
+                "patch",
+                "append",
+            ]
             assert all(point.tries >= 1 and point.per_second > 0 for point in points)
 
 
