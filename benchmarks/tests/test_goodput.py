@@ -28,13 +28,7 @@ def test_every_way_adds_one_for_each_success(tmp_path: Path, postgres_dsn: str) 
     with Crew(2) as crew:
         for place in places:
             points = [*curve(place, [3], rounds=1, seconds=0.1, crew=crew)]
-            assert [point.way for point in points] == [
-                "atomic",
-                "tagged",
-                "edit",
-                "patch",
-                "append",
-            ]
+            assert [point.way for point in points] == ["atomic", *WAYS]
             assert all(point.tries >= 1 and point.per_second > 0 for point in points)
 
 
