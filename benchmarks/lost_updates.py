@@ -137,7 +137,7 @@ def _edit(meet: Callable[[], None], cell: Cell, process: int, writers: int) -> l
 def _edited(store: Rows, who: str, number: int, cell: Cell) -> list[Write]:
     """The tries of one edit: all refused but the last.
 
-    Every other edit is that of `store.retry`, which may take the row's lock after a conflict. The
+    Three of four edits are those of `store.retry`, which may take the row's lock. The
     naive variant has none of these: it would not be naive then.
     """
     row = random.randrange(cell.rows) + 1
@@ -148,7 +148,7 @@ def _edited(store: Rows, who: str, number: int, cell: Cell) -> list[Write]:
         tries.append(Write(row, value["word"], word, Outcome.REFUSED, who))
         return {**value, "word": word}
 
-    edited = _by_tag if cell.naive or number % 2 else _by_retry
+    edited = _by_tag if cell.naive or number % 4 == 0 else _by_retry
     made = edited(store, (row,), change)
     last = tries[-1]
     if made.value["word"] != last.made:
