@@ -211,7 +211,7 @@ def test_a_migration_that_is_only_written_down_has_every_statement(dialect: str)
     op: Any = Operations(MigrationContext.configure(dialect_name=dialect, opts=options))
     upgrade(op)
     downgrade(op)
-    for words in ("ADD COLUMN incarnation", "CREATE TRIGGER", "DROP TRIGGER", "DROP COLUMN"):
+    for words in ('ADD COLUMN "incarnation"', "CREATE TRIGGER", "DROP TRIGGER", "DROP COLUMN"):
         assert words in written.getvalue()
 
 

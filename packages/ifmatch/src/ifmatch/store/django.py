@@ -243,23 +243,35 @@ class DjangoStore:
 
     No signals are sent and no `auto_now` is set by an update: use `stamps` of `rows` for times.
 
+    `fields` names the content fields that the resource is made of, where that is not all: then
+    `represent` sees no others, such as counters. Give `AddGuardTriggers` the same and the key's.
+
     With `triggers` the first call looks whether the table has its guard triggers, and raises
     ImpossibleDeclaration if not; without, who writes past the store and `save()` goes unseen.
     """
 
     def __init__(
-        self, model: Any, rows: GuardedRows, *, using: str = "default", triggers: bool = True
+        self,
+        model: Any,
+        rows: GuardedRows,
+        *,
+        using: str = "default",
+        triggers: bool = True,
+        fields: Iterable[str] | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._using = using
         self._unchecked = triggers
-        fields = model._meta.concrete_fields
         _declared(model, rows, connections[using])
-        self._names = [one.attname for one in fields]
+        wanted = None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS}
+        seen = [
+            one for one in model._meta.concrete_fields if wanted is None or one.attname in wanted
+        ]
+        self._names = [one.attname for one in seen]
         self._content = {
             one.attname: one
-            for one in fields
+            for one in seen
             if one.attname not in {*rows.key, *GUARD_COLUMNS}
             and not one.primary_key
             and not one.generated

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     CursorResult,
     Dialect,
@@ -35,12 +36,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import Update as Altering
 
 from ifmatch.core.canonical import canonical
 from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column
 from ifmatch.store.moments import Moments
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -171,6 +174,10 @@ class GuardedTable:
     It has the columns of `ifmatch.store.triggers.guard_columns` and a unique key over `key`.
     Methods work in the transaction of the connection that they are given.
 
+    `columns` are the content columns that the resource is made of, where that is not all of them:
+    `represent` sees no others but the key's, so that it shows nothing that the guard's triggers do
+    not watch. `guard` names the guard that watches them; see `ifmatch.store.guards`.
+
     `represent`, `epoch`, `strong`, `already_applied`, `stamps` and `moments` are those of
     `ifmatch.store.steps.GuardedRows`.
     """
@@ -183,6 +190,8 @@ class GuardedTable:
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
     moments: Moments | None = None
+    columns: tuple[Column[Any], ...] | None = None
+    guard: str = ""
 
     @cached_property
     def rows(self) -> GuardedRows:
@@ -198,9 +207,29 @@ class GuardedTable:
         )
 
     @property
-    def tag_columns(self) -> tuple[Column[Any], ...]:
+    def tag_columns(self) -> tuple[ColumnElement[Any], ...]:
         """The columns that `tag_of` needs: of the content only what `moments` needs."""
-        return tuple(self.table.c[name] for name in self.rows.tag_columns)
+        return tuple(map(self._column, self.rows.tag_columns))
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """The names of the content columns: neither the key's nor any guard's."""
+        names = [column.name for column in self.columns or self.table.columns]
+        kept = columns_of_guards(names) | {column.name for column in self.key}
+        return tuple(name for name in names if name not in kept)
+
+    @cached_property
+    def _selected(self) -> tuple[ColumnElement[Any], ...]:
+        names = (*(column.name for column in self.key), *self.content, *MEMBERS)
+        return tuple(self._column(name) for name in dict.fromkeys(names))
+
+    def _column(self, name: str) -> ColumnElement[Any]:
+        """A column of a row: those of a named guard go there by their short names."""
+        column = self.table.c[self._name(name)]
+        return column if column.name == name else column.label(name)
+
+    def _name(self, name: str) -> str:
+        return guard_column(self.guard, name) if name in GUARD_COLUMNS else name
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -289,23 +318,23 @@ class GuardedTable:
 
     def statement(self, step: Step, dialect: str) -> Executable:
         """What does a step. On SQLite the row that was written is to be found again."""
-        returning = [] if dialect == "sqlite" else [self.table]
+        returning = () if dialect == "sqlite" else self._selected
         match step:
             case Find():
-                query = select(self.table).where(self._at(step.key))
+                query = select(*self._selected).where(self._at(step.key))
                 return query.with_for_update() if step.lock else query
             case FindTag():
                 return select(*self.tag_columns).where(self._at(step.key))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
-                made: Insertion = once.values(**step.values)
+                made: Insertion = once.values(self._named(step.values))
                 return made.returning(*returning) if returning else made
             case Update():
-                change = update(self.table).where(self._still(step.row)).values(**step.values)
+                change = self._update(step)
                 return change.returning(*returning) if returning else change
             case KeepTag():
-                return update(self.table).where(self._still(step.row)).values(**step.values)
+                return self._update(step)
             case Delete():
                 return delete(self.table).where(self._still(step.row))
 
@@ -321,16 +350,24 @@ class GuardedTable:
         row = step.values if isinstance(step, Insert) else step.row
         return [row[name] for name in self.rows.key]
 
+    def _update(self, step: Update | KeepTag) -> Altering:
+        return update(self.table).where(self._still(step.row)).values(self._named(step.values))
+
+    def _named(self, values: Row) -> dict[str, Any]:
+        return {self._name(name): value for name, value in values.items()}
+
     def _at(self, key: Key) -> Any:
         return and_(*(column == part for column, part in zip(self.key, key, strict=True)))
 
     def _still(self, row: Row) -> Any:
         """The row as it was found: same key, same version, same incarnation."""
-        columns = self.table.c
+        version, incarnation = (
+            self.table.c[self._name(name)] for name in ("version", "incarnation")
+        )
         return and_(
             self._at([row[name] for name in self.rows.key]),
-            columns.version == row["version"],
-            columns.incarnation == row["incarnation"],
+            version == row["version"],
+            incarnation == row["incarnation"],
         )
 
 
@@ -344,12 +381,7 @@ class SQLAlchemyStore:
     def __init__(self, engine: Engine, rows: GuardedTable) -> None:
         self._engine = engine
         self._rows = rows
-        keys = {column.name for column in rows.key}
-        self._content = [
-            column.name
-            for column in rows.table.columns
-            if column.name not in GUARD_COLUMNS and column.name not in keys
-        ]
+        self._content = rows.content
 
     def tag(self, key: Sequence[Any]) -> ETag | None:
         with reading(self._engine) as connection:

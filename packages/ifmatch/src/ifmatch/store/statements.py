@@ -7,12 +7,14 @@ named in `json` hold canonical JSON as text, so that both databases give back th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ifmatch.core.canonical import canonical
+from ifmatch.core.errors import ImpossibleDeclaration
+from ifmatch.store.guards import MEMBERS, guard_column
 from ifmatch.store.steps import (
     Delete,
     Find,
@@ -38,7 +40,8 @@ def quoted(name: str) -> str:
 class Statements:
     """What a driver executes for each step, and what it makes of the rows that come back.
 
-    `columns` are all of the table's but the guard columns; `mark` is the driver's placeholder.
+    `columns` are those that the resource is made of, the key among them; `guard` names the guard
+    that watches them. `mark` is the driver's placeholder.
     """
 
     table: str
@@ -46,11 +49,19 @@ class Statements:
     rows: GuardedRows
     mark: str
     json: frozenset[str] = frozenset()
+    guard: str = ""
+
+    def __post_init__(self) -> None:
+        if taken := set(self.columns) & set(MEMBERS):
+            raise ImpossibleDeclaration(
+                f"A guard's row has a column {min(taken)!r} of its own, so none of the content can "
+                "be called that. Leave it out of the columns, or give the column another name."
+            )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every column, in the order in which it is selected."""
-        return (*self.columns, "version", "incarnation", "tag", "tag_stamp")
+        return (*self.columns, *MEMBERS)
 
     def of(self, step: Step) -> Statement:
         """The text and the parameters that do a step."""
@@ -60,13 +71,13 @@ class Statements:
             case FindTag():
                 return self._select_tag, [*step.key]
             case Insert():
-                names = ", ".join(map(quoted, step.values))
+                names = self._listed(step.values)
                 marks = ", ".join([self.mark] * len(step.values))
                 keys = ", ".join(map(quoted, self.rows.key))
                 into = f"INSERT INTO {quoted(self.table)} ({names}) VALUES ({marks})"
                 return f"{into} ON CONFLICT ({keys}) DO NOTHING", self._parameters(step.values)
             case Update() | KeepTag():
-                settings = ", ".join(f"{quoted(name)} = {self.mark}" for name in step.values)
+                settings = ", ".join(f"{self._named(name)} = {self.mark}" for name in step.values)
                 change = f"UPDATE {quoted(self.table)} SET {settings} WHERE {self._still}"
                 return change, [*self._parameters(step.values), *self._identity(step.row)]
             case Delete():
@@ -116,7 +127,8 @@ class Statements:
 
     @cached_property
     def _still(self) -> str:
-        return f"{self._at} AND version = {self.mark} AND incarnation = {self.mark}"
+        version, incarnation = self._named("version"), self._named("incarnation")
+        return f"{self._at} AND {version} = {self.mark} AND {incarnation} = {self.mark}"
 
     def _identity(self, row: Row) -> list[Any]:
         return [*(row[name] for name in self.rows.key), row["version"], row["incarnation"]]
@@ -127,5 +139,9 @@ class Statements:
             for name, value in values.items()
         ]
 
-    def _listed(self, names: Sequence[str]) -> str:
-        return ", ".join(map(quoted, names))
+    def _listed(self, names: Iterable[str]) -> str:
+        return ", ".join(map(self._named, names))
+
+    def _named(self, name: str) -> str:
+        """A column of a row as the table has it."""
+        return quoted(guard_column(self.guard, name) if name in MEMBERS else name)

@@ -14,6 +14,9 @@ back-fills. It does not fire for `tag` and `tag_stamp`, which say nothing new. T
 inserts sees a row that is copied with all its columns, as INSERT OR REPLACE of a whole row does:
 its tag was made of something else.
 
+A table may have several guards, each with columns and triggers of its own, so that counters in a
+row do not disturb those who edit the rest of it: see `ifmatch.store.guards`.
+
 Beside them stand `touch_parent`, by which rows of another table count as part of a row, and
 `collection_counter`, which counts the changes of all rows of a scope (`ifmatch.store.collections`).
 
@@ -28,6 +31,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ifmatch.store.guards import MEMBERS, guard_column
 from ifmatch.store.statements import quoted
 
 if TYPE_CHECKING:
@@ -39,27 +43,29 @@ _INCARNATION_DEFAULTS = {
 }
 
 
-def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
+def guard_columns(dialect: str, *, added: bool = False, guard: str = "") -> list[Column[Any]]:
     """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them.
 
-    `added` describes those of a table that got them later, by `add_guard`.
+    `added` describes those of a table that got them later, by `add_guard`. `guard` names a further
+    guard of a table, here and below; see `ifmatch.store.guards`.
     """
     from sqlalchemy import BigInteger, Column, Integer, String, text
 
+    version, named, tag, stamp = (guard_column(guard, one) for one in MEMBERS)
     default = text(_INCARNATION_DEFAULTS[dialect])
     if added and dialect == "sqlite":
-        incarnation = Column("incarnation", BigInteger, nullable=True)
+        incarnation = Column(named, BigInteger, nullable=True)
     else:
-        incarnation = Column("incarnation", BigInteger, nullable=False, server_default=default)
+        incarnation = Column(named, BigInteger, nullable=False, server_default=default)
     return [
-        Column("version", Integer, nullable=False, server_default=text("1")),
+        Column(version, Integer, nullable=False, server_default=text("1")),
         incarnation,
-        Column("tag", String(64), nullable=True),
-        Column("tag_stamp", String(200), nullable=True),
+        Column(tag, String(64), nullable=True),
+        Column(stamp, String(200), nullable=True),
     ]
 
 
-def add_guard(dialect: str, table: str) -> list[str]:
+def add_guard(dialect: str, table: str, *, guard: str = "") -> list[str]:
     """Statements that give the four columns to a table that has rows.
 
     SQLite refuses a random default, and NOT NULL without a constant one, where a column is added:
@@ -67,34 +73,39 @@ def add_guard(dialect: str, table: str) -> list[str]:
     later rows theirs.
     """
     random, alter = _INCARNATION_DEFAULTS[dialect], f"ALTER TABLE {quoted(table)} ADD COLUMN"
+    version, named, tag, stamp = (quoted(guard_column(guard, one)) for one in MEMBERS)
     sqlite = dialect == "sqlite"
     incarnation = "bigint" if sqlite else f"bigint NOT NULL DEFAULT {random}"
     columns = [
-        f"{alter} version integer NOT NULL DEFAULT 1",
-        f"{alter} incarnation {incarnation}",
-        f"{alter} tag varchar(64)",
-        f"{alter} tag_stamp varchar(200)",
+        f"{alter} {version} integer NOT NULL DEFAULT 1",
+        f"{alter} {named} {incarnation}",
+        f"{alter} {tag} varchar(64)",
+        f"{alter} {stamp} varchar(200)",
     ]
-    fill = f"UPDATE {quoted(table)} SET incarnation = {random}"
+    fill = f"UPDATE {quoted(table)} SET {named} = {random}"
     return [*columns, fill] if sqlite else columns
 
 
-def remove_guard(table: str) -> list[str]:
+def remove_guard(table: str, *, guard: str = "") -> list[str]:
     """Statements that take the columns away again; drop every trigger that names them first."""
-    names = ("tag_stamp", "tag", "incarnation", "version")
+    names = [quoted(guard_column(guard, one)) for one in reversed(MEMBERS)]
     return [f"ALTER TABLE {quoted(table)} DROP COLUMN {name}" for name in names]
 
 
-def create_triggers(dialect: str, table: str, columns: Iterable[str]) -> list[str]:
+def create_triggers(
+    dialect: str, table: str, columns: Iterable[str], *, guard: str = ""
+) -> list[str]:
     """Statements that make the triggers of one table; `columns` are those that hold content.
 
-    Names are quoted; they come from the schema, never from a request.
+    Columns that are left out, such as counters, may change without a new version: whatever the
+    guard's `represent` shows must be among them. Names are quoted; they come from the schema,
+    never from a request.
     """
-    listed = ", ".join(f'"{column}"' for column in columns)
+    listed, of = ", ".join(f'"{column}"' for column in columns), guard_column(guard, "")
     create = _CREATE_SQLITE if dialect == "sqlite" else _CREATE_POSTGRESQL
     incarnation = _INCARNATION_DEFAULTS[dialect]
     return [
-        statement.format(table=table, columns=listed, incarnation=incarnation)
+        statement.format(table=table, columns=listed, incarnation=incarnation, of=of)
         for statement in create
     ]
 
@@ -102,49 +113,52 @@ def create_triggers(dialect: str, table: str, columns: Iterable[str]) -> list[st
 # A cascade may touch the row before its own trigger runs: hence max(), which never lowers.
 _CREATE_SQLITE = (
     """
-    CREATE TRIGGER "{table}_version" AFTER UPDATE OF {columns} ON "{table}"
-    FOR EACH ROW WHEN NEW.version <= OLD.version
+    CREATE TRIGGER "{table}_{of}version" AFTER UPDATE OF {columns} ON "{table}"
+    FOR EACH ROW WHEN NEW."{of}version" <= OLD."{of}version"
     BEGIN
-        UPDATE "{table}" SET version = max(version, OLD.version) + 1 WHERE rowid = NEW.rowid;
+        UPDATE "{table}" SET "{of}version" = max("{of}version", OLD."{of}version") + 1
+         WHERE rowid = NEW.rowid;
     END
     """,
     # It leaves alone what is inserted without a tag: RETURNING shows the row from before a trigger.
     # Only a table that was given its columns later (`add_guard`) has rows without an incarnation.
     """
-    CREATE TRIGGER "{table}_copy" AFTER INSERT ON "{table}"
-    FOR EACH ROW WHEN NEW.tag IS NOT NULL OR NEW.incarnation IS NULL
+    CREATE TRIGGER "{table}_{of}copy" AFTER INSERT ON "{table}"
+    FOR EACH ROW WHEN NEW."{of}tag" IS NOT NULL OR NEW."{of}incarnation" IS NULL
     BEGIN
-        UPDATE "{table}" SET tag = NULL, tag_stamp = NULL, incarnation = {incarnation}
+        UPDATE "{table}"
+           SET "{of}tag" = NULL, "{of}tag_stamp" = NULL, "{of}incarnation" = {incarnation}
          WHERE rowid = NEW.rowid;
     END
     """,
 )
 _CREATE_POSTGRESQL = (
     """
-    CREATE OR REPLACE FUNCTION "{table}_version"() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$
+    CREATE OR REPLACE FUNCTION "{table}_{of}version"() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW."{of}version" := OLD."{of}version" + 1; RETURN NEW; END $$
     """,
     """
-    CREATE TRIGGER "{table}_version" BEFORE UPDATE OF {columns} ON "{table}"
-    FOR EACH ROW WHEN (NEW.version <= OLD.version) EXECUTE FUNCTION "{table}_version"()
+    CREATE TRIGGER "{table}_{of}version" BEFORE UPDATE OF {columns} ON "{table}"
+    FOR EACH ROW WHEN (NEW."{of}version" <= OLD."{of}version")
+    EXECUTE FUNCTION "{table}_{of}version"()
     """,
     """
-    CREATE OR REPLACE FUNCTION "{table}_copy"() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION "{table}_{of}copy"() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        NEW.tag := NULL; NEW.tag_stamp := NULL; NEW.incarnation := {incarnation};
+        NEW."{of}tag" := NULL; NEW."{of}tag_stamp" := NULL; NEW."{of}incarnation" := {incarnation};
         RETURN NEW;
     END $$
     """,
     """
-    CREATE TRIGGER "{table}_copy" BEFORE INSERT ON "{table}"
-    FOR EACH ROW EXECUTE FUNCTION "{table}_copy"()
+    CREATE TRIGGER "{table}_{of}copy" BEFORE INSERT ON "{table}"
+    FOR EACH ROW EXECUTE FUNCTION "{table}_{of}copy"()
     """,
 )
 
 
-def drop_triggers(dialect: str, table: str) -> list[str]:
+def drop_triggers(dialect: str, table: str, *, guard: str = "") -> list[str]:
     """Statements that undo `create_triggers`, as far as there is something to undo."""
-    names = [f"{table}_version", f"{table}_copy"]
+    names = [f"{table}_{guard_column(guard, one)}" for one in ("version", "copy")]
     return [
         *(_drop_trigger(dialect, name, table) for name in names),
         *(_drop_function(name) for name in names if dialect != "sqlite"),
