@@ -219,7 +219,9 @@ class GuardedTable:
         return tuple(name for name in names if name not in kept)
 
     @cached_property
-    def _selected(self) -> tuple[ColumnElement[Any], ...]:
+    def _selected(self) -> tuple[Any, ...]:
+        if self.columns is None and not self.guard:
+            return (self.table,)
         names = (*(column.name for column in self.key), *self.content, *MEMBERS)
         return tuple(self._column(name) for name in dict.fromkeys(names))
 
