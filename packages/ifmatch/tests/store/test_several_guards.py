@@ -22,6 +22,7 @@ from ifmatch import Comparison, Conflict, unchanged
 from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.tags import state_digest
 from ifmatch.server.starlette import PUBLIC, Conditional, TaggedResponse, condition, conditional
+from ifmatch.store.epochs import renew_rows
 from ifmatch.store.guards import columns_of_guards
 from ifmatch.store.postgres import PostgresStore
 from ifmatch.store.schema import install
@@ -110,6 +111,8 @@ def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
         )
         made.execute("UPDATE job SET incarnation = 7, overview_incarnation = 8")
         yield made
+        left = [drop_triggers(on, "job", guard=guard) for guard in ("", "overview")]
+        made.execute(*left[0], *left[1], "DROP TABLE job")  # other tests share the database
 
 
 @pytest.fixture
@@ -235,6 +238,8 @@ def test_a_django_store_of_some_fields_sees_no_others(django_alias: str) -> None
     from packages.ifmatch.tests.store.django_site.notes.models import Note
 
     rows = GuardedRows(("owner", "number"), lambda row: {"title": row["title"], "n": "n" in row})
+    with pytest.raises(ImpossibleDeclaration, match="'nothing'"):
+        DjangoStore(Note, rows, using=django_alias, fields=["title", "nothing"])
     store = DjangoStore(Note, rows, using=django_alias, fields=["title"])
     before = Note(n=0).n
     made = store.create(("ada", 1), {"title": "Tea"})
@@ -246,6 +251,35 @@ def test_a_django_store_of_some_fields_sees_no_others(django_alias: str) -> None
     note = Note.objects.using(django_alias).get()
     assert (note.title, note.n) == ("Milk", before + 1)
     connections[django_alias].close()
+
+
+def test_a_guard_and_a_table_of_like_names_do_not_take_each_others_functions(apart: Jobs) -> None:
+    """PostgreSQL's functions belong to no table."""
+    with_one = ["DROP TABLE IF EXISTS job_overview", "CREATE TABLE job_overview (id integer)"]
+    apart.execute(
+        *with_one,
+        *add_guard(apart.dialect, "job_overview"),
+        *create_triggers(apart.dialect, "job_overview", ["id"]),
+        "INSERT INTO job_overview (id) VALUES (1)",
+        "UPDATE job_overview SET id = 2",
+        PING,
+    )
+    assert apart.execute("SELECT version FROM job_overview") == [(2,)]
+    assert apart.execute("SELECT overview_version FROM job") == [(2,)]
+    apart.execute(*drop_triggers(apart.dialect, "job_overview"), "DROP TABLE job_overview")
+
+
+def test_each_guard_is_renewed_by_its_name(apart: Jobs) -> None:
+    """After a restore no tag of either holds; of the other one nothing changes."""
+    query = "SELECT version, incarnation, overview_version, overview_incarnation FROM job"
+    ((version, incarnation, *others),) = apart.execute(query)
+    apart.execute(*renew_rows(apart.dialect, "job"))
+    ((new_version, new_incarnation, *same),) = apart.execute(query)
+    assert (new_version, new_incarnation != incarnation, same) == (version + 1, True, others)
+    apart.execute(*renew_rows(apart.dialect, "job", guard="overview"))
+    ((*same, new_version, new_incarnation),) = apart.execute(query)
+    assert same[0] == version + 1
+    assert (new_version, new_incarnation != others[1]) == (others[0] + 1, True)
 
 
 # -- declarations ---------------------------------------------------------------------------------
@@ -262,6 +296,11 @@ def test_columns_of_a_guard_are_known_by_their_four_names() -> None:
 def test_content_that_is_named_like_a_guards_column_is_refused(tmp_path: Any) -> None:
     with pytest.raises(ImpossibleDeclaration, match="'tag'"):
         SQLiteStore(tmp_path / "a.db", "job", ["id", "tag"], GuardedRows(("id",), dict), guard="x")
+    columns = (Column("id", Integer, primary_key=True), Column("tag", Text))
+    table = Table("job", MetaData(), *columns, *guard_columns("sqlite", guard="x"))
+    with pytest.raises(ImpossibleDeclaration, match="'tag'"):
+        GuardedTable(table, (table.c.id,), dict, guard="x")
+    GuardedTable(table, (table.c.id,), dict, guard="x", columns=(table.c.id,))
 
 
 def test_tables_of_create_all_get_the_triggers_of_each_guard(on_sqlite: Any) -> None:

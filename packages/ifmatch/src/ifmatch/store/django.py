@@ -264,10 +264,7 @@ class DjangoStore:
         self._using = using
         self._unchecked = triggers
         _declared(model, rows, connections[using])
-        wanted = None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS}
-        seen = [
-            one for one in model._meta.concrete_fields if wanted is None or one.attname in wanted
-        ]
+        seen = _of_names(model, None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS})
         self._names = [one.attname for one in seen]
         self._content = {
             one.attname: one
@@ -475,6 +472,19 @@ def _fields(model: Any, names: Sequence[str]) -> list[Any]:
         raise ImpossibleDeclaration(
             f"{error}. Next: name fields of the model in the key."
         ) from error
+
+
+def _of_names(model: Any, names: set[str] | None) -> list[Any]:
+    """The concrete fields of those names, for a foreign key with `_id`; without names all."""
+    every = model._meta.concrete_fields
+    if names is None:
+        return list(every)
+    if unknown := names - {one.attname for one in every}:
+        raise ImpossibleDeclaration(
+            f"{model.__name__} has no field {min(unknown)!r}. Next: name concrete fields of the "
+            "model, a foreign key with _id."
+        )
+    return [one for one in every if one.attname in names]
 
 
 def _is_unique(model: Any, key: Sequence[str]) -> bool:

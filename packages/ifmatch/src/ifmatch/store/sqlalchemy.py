@@ -40,6 +40,7 @@ from sqlalchemy.sql.dml import Update as Altering
 
 from ifmatch.core.canonical import canonical
 from ifmatch.core.decide import Validators
+from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -204,6 +205,13 @@ class GuardedTable:
     columns: tuple[Column[Any], ...] | None = None
     guard: str = ""
 
+    def __post_init__(self) -> None:
+        if taken := set(self.contents.names) & GUARD_COLUMNS:
+            raise ImpossibleDeclaration(
+                f"A guard's row has a column {min(taken)!r} of its own, so none of the content can "
+                "be called that. Leave it out of the columns, or give the column another name."
+            )
+
     @cached_property
     def rows(self) -> GuardedRows:
         """What is decided of the rows, apart from how SQLAlchemy does it."""
@@ -226,7 +234,7 @@ class GuardedTable:
     def contents(self) -> Contents:
         """What a store shows of a row: the columns of neither the key nor any guard."""
         names = [column.name for column in self.columns or self.table.columns]
-        hidden = columns_of_guards(names) | set(self.rows.key)
+        hidden = columns_of_guards(names) | {column.name for column in self.key}
         return Contents([name for name in names if name not in hidden])
 
     @cached_property
