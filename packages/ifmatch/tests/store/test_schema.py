@@ -130,6 +130,7 @@ class Shop:
 
 @pytest.fixture(params=NAMES)
 def shop(request: pytest.FixtureRequest, database: Any) -> Iterator[Shop]:
+    database.execute(*drop_shared_tables())  # those of other tests
     made = Shop.of(database, NAMES[request.param])
     yield made
     made.metadata.drop_all(database.engine)
@@ -158,7 +159,7 @@ def test_tables_go_and_come_and_nothing_stays(shop: Shop) -> None:
 def schema(request: pytest.FixtureRequest, on_postgresql: Any) -> Iterator[str]:
     name = str(request.param)
     quoted = '"' + name.replace('"', '""') + '"'
-    on_postgresql.execute(f"CREATE SCHEMA {quoted}")
+    on_postgresql.execute(*drop_shared_tables(), f"CREATE SCHEMA {quoted}")
     yield name
     on_postgresql.execute(f"DROP SCHEMA {quoted} CASCADE", *drop_shared_tables())
 
