@@ -20,10 +20,12 @@ from starlette.testclient import TestClient
 
 from ifmatch import Comparison, Conflict, unchanged
 from ifmatch.core.errors import ImpossibleDeclaration
+from ifmatch.core.moment import Moment
 from ifmatch.core.tags import state_digest
 from ifmatch.server.starlette import PUBLIC, Conditional, TaggedResponse, condition, conditional
 from ifmatch.store.epochs import renew_rows
 from ifmatch.store.guards import columns_of_guards
+from ifmatch.store.moments import Moments
 from ifmatch.store.postgres import PostgresStore
 from ifmatch.store.schema import install
 from ifmatch.store.sqlalchemy import GuardedTable, SQLAlchemyStore
@@ -301,6 +303,19 @@ def test_content_that_is_named_like_a_guards_column_is_refused(tmp_path: Any) ->
     with pytest.raises(ImpossibleDeclaration, match="'tag'"):
         GuardedTable(table, (table.c.id,), dict, guard="x")
     GuardedTable(table, (table.c.id,), dict, guard="x", columns=(table.c.id,))
+
+
+def test_facts_of_columns_that_are_not_read_are_refused(tmp_path: Any) -> None:
+    """Else a 304 would be told, and the body of a 200 could not be made."""
+    moments = Moments(("due",), lambda row, now: Moment({"late": row["due"] <= now.year}))
+    rows = GuardedRows(("id",), dict, moments=moments)
+    with pytest.raises(ImpossibleDeclaration, match="'due'"):
+        SQLiteStore(tmp_path / "a.db", "job", ["id", "name"], rows)
+    columns = (Column("id", Integer, primary_key=True), Column("due", Integer))
+    table = Table("job", MetaData(), *columns, *guard_columns("sqlite"))
+    with pytest.raises(ImpossibleDeclaration, match="'due'"):
+        GuardedTable(table, (table.c.id,), dict, moments=moments, columns=(table.c.id,))
+    GuardedTable(table, (table.c.id,), dict, moments=moments)
 
 
 def test_tables_of_create_all_get_the_triggers_of_each_guard(on_sqlite: Any) -> None:

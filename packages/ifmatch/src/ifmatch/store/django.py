@@ -27,6 +27,7 @@ from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.guards import refuse_columns
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -266,6 +267,10 @@ class DjangoStore:
         _declared(model, rows, connections[using])
         seen = _of_names(model, None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS})
         self._names = [one.attname for one in seen]
+        refuse_columns(
+            [name for name in self._names if name not in GUARD_COLUMNS],
+            rows.moments.columns if rows.moments else (),
+        )
         self._content = {
             one.attname: one
             for one in seen

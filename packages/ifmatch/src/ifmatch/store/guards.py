@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ifmatch.core.errors import ImpossibleDeclaration
+
 MEMBERS = ("version", "incarnation", "tag", "tag_stamp")
 """The columns of a guard, as a row has them."""
 
@@ -33,3 +35,21 @@ def columns_of_guards(names: Iterable[str]) -> frozenset[str]:
     guards = {one.removesuffix("incarnation") for one in there if one.endswith("incarnation")}
     sets = [{f"{prefix}{member}" for member in MEMBERS} for prefix in guards]
     return frozenset().union(*(one for one in sets if one <= there))
+
+
+def refuse_columns(seen: Iterable[str], needed: Iterable[str]) -> None:
+    """Raise ImpossibleDeclaration for content of which a row could not be made.
+
+    `seen` are the columns of the content and the key; `needed` those of the facts of the moment.
+    """
+    there = frozenset(seen)
+    if taken := there & frozenset(MEMBERS):
+        raise ImpossibleDeclaration(
+            f"A guard's row has a column {min(taken)!r} of its own, so none of the content can be "
+            "called that. Leave it out of the columns, or give the column another name."
+        )
+    if unseen := frozenset(needed) - there:
+        raise ImpossibleDeclaration(
+            f"The facts of the moment need {min(unseen)!r}, which is not among the columns that "
+            "are read. Add it to them, and to those that the guard's triggers watch."
+        )

@@ -40,12 +40,11 @@ from sqlalchemy.sql.dml import Update as Altering
 
 from ifmatch.core.canonical import canonical
 from ifmatch.core.decide import Validators
-from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.contents import Contents
-from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column
+from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
 from ifmatch.store.moments import Moments
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -206,11 +205,8 @@ class GuardedTable:
     guard: str = ""
 
     def __post_init__(self) -> None:
-        if taken := set(self.contents.names) & GUARD_COLUMNS:
-            raise ImpossibleDeclaration(
-                f"A guard's row has a column {min(taken)!r} of its own, so none of the content can "
-                "be called that. Leave it out of the columns, or give the column another name."
-            )
+        seen = (*self.contents.names, *(column.name for column in self.key))
+        refuse_columns(seen, self.moments.columns if self.moments else ())
 
     @cached_property
     def rows(self) -> GuardedRows:

@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from ifmatch.core.canonical import canonical
-from ifmatch.core.errors import ImpossibleDeclaration
-from ifmatch.store.guards import MEMBERS, guard_column
+from ifmatch.store.guards import MEMBERS, guard_column, refuse_columns
 from ifmatch.store.steps import (
     Delete,
     Find,
@@ -52,11 +51,7 @@ class Statements:
     guard: str = ""
 
     def __post_init__(self) -> None:
-        if taken := set(self.columns) & set(MEMBERS):
-            raise ImpossibleDeclaration(
-                f"A guard's row has a column {min(taken)!r} of its own, so none of the content can "
-                "be called that. Leave it out of the columns, or give the column another name."
-            )
+        refuse_columns(self.columns, self.rows.moments.columns if self.rows.moments else ())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
