@@ -91,7 +91,11 @@ class Statements:
 
     def tag_row(self, found: Sequence[Any] | None) -> Row | None:
         """A row of which the tag columns were selected."""
-        return None if found is None else self._read(self.rows.tag_columns, found)
+        if found is None:
+            return None
+        if self.rows.moments is None:  # no content among them, and so no JSON
+            return dict(zip(self.rows.tag_columns, found, strict=True))
+        return self._read(self.rows.tag_columns, found)
 
     def _read(self, names: Sequence[str], found: Sequence[Any]) -> dict[str, Any]:
         row = dict(zip(names, found, strict=True))

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from ifmatch.core.canonical import canonical
@@ -142,7 +143,7 @@ class GuardedRows:
 
     # -- reading ---------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def tag_columns(self) -> tuple[str, ...]:
         """The columns that a tag is made of: of the content only what `moments` needs."""
         tagged = (*self.key, "version", "incarnation", "tag", "tag_stamp")
