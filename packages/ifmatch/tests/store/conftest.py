@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import (
     Column,
     Connection,
+    Engine,
     Float,
     Integer,
     MetaData,
@@ -126,21 +127,48 @@ class Database:
                 found = cursor.fetchall() if cursor.description else []
             return found
 
-    @contextmanager
-    def before_statement(self, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    def before_statement(
+        self, number: int, act: Callable[[], None]
+    ) -> AbstractContextManager[list[str]]:
         """Act once, before the statement of that number; yields the statements that were run."""
-        seen: list[str] = []
+        return before_statement(self.engine, number, act)
 
-        def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-            seen.append(statement)
-            if len(seen) == number:
-                act()
 
-        event.listen(self.engine, "before_cursor_execute", look)
-        try:
-            yield seen
-        finally:
-            event.remove(self.engine, "before_cursor_execute", look)
+@contextmanager
+def before_statement(engine: Engine, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            act()
+
+    event.listen(engine, "before_cursor_execute", look)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", look)
+
+
+class AwaitedDatabase:
+    """The same database, whose stores await what they ask of it, on a loop of their own."""
+
+    def __init__(self, database: Database, engine: AsyncEngine, loop: Loop) -> None:
+        self._database = database
+        self._engine = engine
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def store(self, **more: Any) -> Synchronous:
+        rows = self._database.rows(**more)
+        return Synchronous(AsyncSQLAlchemyStore(self._engine, rows), self._loop.run)
+
+    def before_statement(
+        self, number: int, act: Callable[[], None]
+    ) -> AbstractContextManager[list[str]]:
+        return before_statement(self._engine.sync_engine, number, act)
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +219,23 @@ AWAITED = ("sqlalchemy-async-sqlite", "sqlalchemy-async-postgresql")
 STORES = ["memory", *DATABASES, *AWAITED, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long races of SQLAlchemy's awaited stores run with weak tags alone.
+
+    Their statements are those of its other stores, which run both, as do their own short races.
+    """
+    repeated = [one for one in items if _is_repeated(one)]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [one for one in items if one not in repeated]
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    made_of: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    long = item.get_closest_marker("full") is not None
+    return long and made_of.get("shelf") in AWAITED and made_of.get("strong") == "strong"
+
+
 @pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
     """Each store in each mode, empty."""
@@ -220,8 +265,8 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
         yield Shelf(made.store(strong=strong, **more), strong, made)
     elif request.param in AWAITED:
         with closing(Loop()) as loop, awaited_engine(made, loop) as engine:
-            store = AsyncSQLAlchemyStore(engine, made.rows(strong=strong, **more))
-            yield Shelf(Synchronous(store, loop.run), strong, made)
+            awaited = AwaitedDatabase(made, engine, loop)
+            yield Shelf(awaited.store(strong=strong, **more), strong, made)
     else:
         rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
         with closing(_Drivers(made)) as drivers:
@@ -230,13 +275,13 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
 
 
 @pytest.fixture(params=["sync", "awaited"])
-def written(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
-    """The store of `database`, by either of SQLAlchemy's engines."""
+def either(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """`database`, by either of SQLAlchemy's engines."""
     if request.param == "sync":
-        yield database.store()
+        yield database
         return
     with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
-        yield Synchronous(AsyncSQLAlchemyStore(engine, database.rows()), loop.run)
+        yield AwaitedDatabase(database, engine, loop)
 
 
 @contextmanager

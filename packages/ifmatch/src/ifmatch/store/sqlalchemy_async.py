@@ -33,10 +33,10 @@ from ifmatch.store.sqlalchemy import PAUSES, SNAPSHOT, WRITES, GuardedTable, was
 from ifmatch.store.steps import Change, Row
 
 T = TypeVar("T")
-_Turns = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
 
 # A lock belongs to a loop; engines without a pool may serve several.
-_turns: WeakKeyDictionary[Engine, _Turns] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Engine, dict[asyncio.AbstractEventLoop, asyncio.Lock]]
+_turns = WeakKeyDictionary()
 
 
 def configure(engine: AsyncEngine, *, synchronous: str = "FULL") -> AsyncEngine:
@@ -102,8 +102,11 @@ def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[Any]:
     """SQLite has one writer. Tasks queue for it, and take no connection before it is their turn."""
     if engine.dialect.name != "sqlite":
         return nullcontext()
-    turns = _turns.setdefault(engine.sync_engine, WeakKeyDictionary())
-    return turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    turns, loop = _turns.setdefault(engine.sync_engine, {}), asyncio.get_running_loop()
+    if loop not in turns:
+        for ended in [one for one in list(turns) if one.is_closed()]:
+            turns.pop(ended, None)
+    return turns.setdefault(loop, asyncio.Lock())
 
 
 class AsyncSQLAlchemyStore:
