@@ -15,7 +15,7 @@ PAGES = [
     *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
     "reference/history",
     "reference/merge",
-    "how-to/add-to-sqlalchemy",
+    *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -123,6 +124,11 @@ class AsyncSQLAlchemyStore:
     async def tag(self, key: Sequence[Any]) -> ETag | None:
         async with reading(self._engine) as connection:
             return await connection.run_sync(self._rows.tag, key)
+
+    async def validators(self, key: Sequence[Any]) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        async with reading(self._engine) as connection:
+            return await connection.run_sync(self._rows.validators, key)
 
     async def read(self, key: Sequence[Any]) -> Representation[Row] | None:
         async with reading(self._engine) as connection:
