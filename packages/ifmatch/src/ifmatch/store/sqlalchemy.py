@@ -47,7 +47,6 @@ from ifmatch.store.steps import (
     Find,
     FindTag,
     GuardedRows,
-    InPart,
     Insert,
     KeepTag,
     Key,
@@ -238,7 +237,7 @@ class GuardedTable:
 
         Raises Missing where there is none. `change` may be called again on a newer row.
         """
-        return self.write(connection, key, change, InPart(guard))
+        return self._drive(connection, self.rows.patch(key, change, guard))
 
     def delete(
         self, connection: Connection, key: Key, guard: Guard = UNCONDITIONAL

@@ -184,8 +184,12 @@ class GuardedRows:
         return self.write(key, lambda _: values, CREATE_ONLY, insert=values)
 
     def patch(self, key: Key, change: Change, guard: Guard) -> Plan[Representation[Row]]:
-        """Set the content columns that `change` gives for the current row; Missing without one."""
-        return self.write(key, change, InPart(guard))
+        """Set the content columns that `change` gives for the current row; Missing without one.
+
+        Without a condition the row is locked when it is found: its newest state is what is to be
+        changed, whoever else writes, and to be overtaken would be for nothing.
+        """
+        return self.write(key, change, InPart(guard), lock=guard is UNCONDITIONAL)
 
     def delete(self, key: Key, guard: Guard) -> Plan[Representation[Row]]:
         """Delete the row and return what it was; raises Conflict or Missing."""
@@ -202,15 +206,22 @@ class GuardedRows:
         raise _storm(key)
 
     def write(
-        self, key: Key, change: Change, guard: Guard = UNCONDITIONAL, *, insert: Row | None = None
+        self,
+        key: Key,
+        change: Change,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        insert: Row | None = None,
+        lock: bool = False,
     ) -> Plan[Representation[Row]]:
         """Set what `change` gives for the row that is there, or insert `insert` where none is.
 
         What `replace`, `create` and `patch` are made of, for a caller who wants to see the row
-        that is replaced. Without `insert` an absent row is Missing.
+        that is replaced. Without `insert` an absent row is Missing. With `lock` the row is locked
+        from the first try on.
         """
         for attempt in range(TRIES):
-            row = yield Find(key, lock=attempt > 0)
+            row = yield Find(key, lock=lock or attempt > 0)
             if row is not None:
                 done = yield from self._update(row, change, guard)
             elif insert is None:
