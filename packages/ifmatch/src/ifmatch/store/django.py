@@ -22,6 +22,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.utils import DatabaseError, IntegrityError
 
 from ifmatch.core.canonical import canonical
+from ifmatch.core.decide import Validators
 from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
@@ -270,6 +271,11 @@ class DjangoStore:
         self._look_for_triggers()
         return drive(self._rows.tag(key), self._do)
 
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        self._look_for_triggers()
+        return drive(self._rows.validators(key), self._do)
+
     def read(self, key: Key) -> Representation[Row] | None:
         self._look_for_triggers()
         found = drive(self._rows.read(key), self._do)
@@ -414,7 +420,7 @@ class DjangoStore:
         return {name: row[name] for name in self._content}
 
     def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self._content_of(made.value))
 
 
 def _one(found: Any) -> Row | None:

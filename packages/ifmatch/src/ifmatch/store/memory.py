@@ -14,6 +14,7 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.core.tags import state_digest
+from ifmatch.store.moments import Moments
 
 K = TypeVar("K", bound=Hashable)
 
@@ -21,7 +22,8 @@ K = TypeVar("K", bound=Hashable)
 class MemoryStore(Generic[K]):
     """JSON values in memory, for tests and small tools; safe for any number of threads.
 
-    Values are copied in and out, so that nobody changes what is stored but through a write.
+    Values are copied in and out, so that nobody changes what is stored but through a write. With
+    `moments` they are objects, and stand for rows; its `columns` mean nothing here.
 
     >>> notes = MemoryStore[int]()
     >>> first = notes.create(1, {"title": "Tea"})
@@ -29,15 +31,27 @@ class MemoryStore(Generic[K]):
     ('W/"3e77eedaff828b3d"', b'{"title":"Tea"}')
     """
 
-    def __init__(self, *, strong: bool = False, already_applied: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        strong: bool = False,
+        already_applied: bool = False,
+        moments: Moments | None = None,
+    ) -> None:
         self._bodies: dict[K, bytes] = {}
         self._lock = threading.Lock()
         self._strong = strong
         self._already_applied = already_applied
+        self._moments = moments
 
     def tag(self, key: K) -> ETag | None:
         body = self._bodies.get(key)
         return None if body is None else self._tag(body)
+
+    def validators(self, key: K) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        found = self.read(key)
+        return None if found is None else found.validators
 
     def read(self, key: K) -> Representation[Any] | None:
         body = self._bodies.get(key)
@@ -93,7 +107,15 @@ class MemoryStore(Generic[K]):
         return self._representation(wanted)
 
     def _tag(self, body: bytes) -> ETag:
+        if self._moments is not None:
+            return self._representation(body).etag
         return ETag(state_digest(body), weak=not self._strong)
 
     def _representation(self, body: bytes, *, changed: bool = True) -> Representation[Any]:
-        return Representation(json.loads(body), body, self._tag(body), changed)
+        value, digest, weak = json.loads(body), state_digest(body), not self._strong
+        if self._moments is None:
+            return Representation(value, body, ETag(digest, weak), changed)
+        moment = self._moments.of(value)
+        shown = canonical(self._moments.show(value, moment.facts))
+        etag = ETag(moment.digest_of(digest), weak)
+        return Representation(value, shown, etag, changed, moment.until)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import AsyncConnection, Connection
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -80,7 +81,7 @@ class _Table:
         return {name: row[name] for name in self.content}
 
     def value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self.content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self.content_of(made.value))
 
 
 def _sends_row(step: Step) -> bool:
@@ -109,6 +110,10 @@ class PostgresStore:
 
     def tag(self, key: Key) -> ETag | None:
         return self._read(self._table.rows.tag(key))
+
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return self._read(self._table.rows.validators(key))
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = self._read(self._table.rows.read(key))
@@ -162,6 +167,10 @@ class AsyncPostgresStore:
 
     async def tag(self, key: Key) -> ETag | None:
         return await self._read(self._table.rows.tag(key))
+
+    async def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return await self._read(self._table.rows.validators(key))
 
     async def read(self, key: Key) -> Representation[Row] | None:
         found = await self._read(self._table.rows.read(key))

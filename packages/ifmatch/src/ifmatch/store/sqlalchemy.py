@@ -37,9 +37,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from ifmatch.core.canonical import canonical
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.moments import Moments
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -168,7 +170,7 @@ class GuardedTable:
     It has the columns of `ifmatch.store.triggers.guard_columns` and a unique key over `key`.
     Methods work in the transaction of the connection that they are given.
 
-    `represent`, `epoch`, `strong`, `already_applied` and `stamps` are those of
+    `represent`, `epoch`, `strong`, `already_applied`, `stamps` and `moments` are those of
     `ifmatch.store.steps.GuardedRows`.
     """
 
@@ -179,6 +181,7 @@ class GuardedTable:
     strong: bool = False
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
+    moments: Moments | None = None
 
     @cached_property
     def rows(self) -> GuardedRows:
@@ -190,11 +193,12 @@ class GuardedTable:
             self.strong,
             self.already_applied,
             self.stamps,
+            self.moments,
         )
 
     @property
     def tag_columns(self) -> tuple[Column[Any], ...]:
-        """The columns that `tag_of` needs: no content among them."""
+        """The columns that `tag_of` needs: of the content only what `moments` needs."""
         return tuple(self.table.c[name] for name in self.rows.tag_columns)
 
     # -- reading ---------------------------------------------------------------------------
@@ -209,6 +213,14 @@ class GuardedTable:
     def tag_of(self, connection: Connection, row: Row) -> ETag:
         """The tag of a row of which `tag_columns` were selected."""
         return self._drive(connection, self.rows.tag_of(row))
+
+    def validators(self, connection: Connection, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return self._drive(connection, self.rows.validators(key))
+
+    def validators_of(self, connection: Connection, row: Row) -> Validators:
+        """The same for a row of which `tag_columns` were selected."""
+        return self._drive(connection, self.rows.validators_of(row))
 
     def read(self, connection: Connection, key: Key) -> Representation[Row] | None:
         """The row with its body and tag, from one statement; None where there is none."""
@@ -342,6 +354,11 @@ class SQLAlchemyStore:
         with reading(self._engine) as connection:
             return self._rows.tag(connection, key)
 
+    def validators(self, key: Sequence[Any]) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        with reading(self._engine) as connection:
+            return self._rows.validators(connection, key)
+
     def read(self, key: Sequence[Any]) -> Representation[Row] | None:
         with reading(self._engine) as connection:
             found = self._rows.read(connection, key)
@@ -374,4 +391,4 @@ class SQLAlchemyStore:
         return {name: row[name] for name in self._content}
 
     def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self._content_of(made.value))

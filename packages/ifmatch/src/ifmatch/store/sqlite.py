@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any, TypeVar
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -81,6 +82,10 @@ class SQLiteStore:
 
     def tag(self, key: Key) -> ETag | None:
         return drive(self._rows.tag(key), self._do)
+
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return drive(self._rows.validators(key), self._do)
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = drive(self._rows.read(key), self._do)
@@ -158,4 +163,4 @@ class SQLiteStore:
         return {name: row[name] for name in self._content}
 
     def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self._content_of(made.value))

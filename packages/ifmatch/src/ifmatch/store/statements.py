@@ -81,16 +81,18 @@ class Statements:
 
     def row(self, found: Sequence[Any] | None) -> Row | None:
         """A whole row as a dict, its JSON read."""
-        if found is None:
-            return None
-        row = dict(zip(self.names, found, strict=True))
-        for name in self.json:
-            row[name] = None if row[name] is None else json.loads(row[name])
-        return row
+        return None if found is None else self._read(self.names, found)
 
     def tag_row(self, found: Sequence[Any] | None) -> Row | None:
         """A row of which the tag columns were selected."""
-        return None if found is None else dict(zip(self.rows.tag_columns, found, strict=True))
+        return None if found is None else self._read(self.rows.tag_columns, found)
+
+    def _read(self, names: Sequence[str], found: Sequence[Any]) -> dict[str, Any]:
+        row = dict(zip(names, found, strict=True))
+        for name in self.json:
+            if row.get(name) is not None:
+                row[name] = json.loads(row[name])
+        return row
 
     def key_of(self, step: Insert | Update) -> Key:
         """The key of the row that a step writes."""
