@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [--json FILE]`."""
+"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [stores] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import core, peers
+from benchmarks import core, peers, stores
 from benchmarks.rounds import Line, table
 
-SUITES = {"core": core.lines, "peers": peers.lines}
+SUITES = {"core": core.lines, "peers": peers.lines, "stores": stores.lines}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ The ways to add one to a number that everybody wants:
     patch    the store's `patch` without a condition, which changes the newest state
     atomic   UPDATE tally SET n = n + 1, a statement and a transaction, in a table without guard
     guarded  the same statement on the guarded row, whose triggers see it
+    pooled   that of `atomic` in a transaction as a PostgreSQL store has it: BEGIN, UPDATE, COMMIT
 
 `measure` gives the figures of one way; `curve` sets the others beside `atomic`, in turns.
 """
@@ -15,14 +16,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from benchmarks.crew import Crew, together
-from benchmarks.tables import DRIVERS, Place, Rows, create, opened
+from benchmarks.tables import DRIVERS, Kept, Place, Rows, create, opened
 from ifmatch.store.retry import Budget, edit
 from ifmatch.store.sqlite import connect
 
@@ -74,7 +75,7 @@ def measure(
 
 
 def _count(place: Place, way: str) -> int:
-    table = "tally" if way == "atomic" else "item"
+    table = "tally" if way in ("atomic", "pooled") else "item"
     [[count]] = place.execute(f"SELECT n FROM {table} WHERE id = 1")
     return int(count)
 
@@ -112,6 +113,10 @@ def _way(kind: str, place: Place, way: str) -> Iterator[Callable[[], Once]]:
         with _update(place, "tally" if way == "atomic" else "item") as adder:
             yield adder
         return
+    if way == "pooled":
+        with closing(Kept(place.address)) as kept:
+            yield lambda: _pooled(kept)
+        return
     with opened(kind, place) as store:
         ways = {"edit": _edit, "patch": _patch}
         yield lambda: ways[way](store)
@@ -131,6 +136,17 @@ def _patch(store: Rows) -> Once:
 
     def once() -> int:
         store.patch(ROW, _one_more)
+        return 1
+
+    return once
+
+
+def _pooled(kept: Kept) -> Once:
+    kept.thread()  # so that it is connected
+
+    def once() -> int:
+        with kept.connection() as connection:
+            connection.execute("UPDATE tally SET n = n + 1 WHERE id = 1")
         return 1
 
     return once

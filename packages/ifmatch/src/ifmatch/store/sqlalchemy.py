@@ -18,16 +18,19 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Connection,
     CursorResult,
     Dialect,
     Engine,
     Executable,
+    Select,
     Table,
     Text,
     TypeDecorator,
     and_,
+    bindparam,
     delete,
     event,
     select,
@@ -279,6 +282,8 @@ class GuardedTable:
         return drive(plan, lambda step: self._do(connection, step))
 
     def _do(self, connection: Connection, step: Step) -> Any:
+        if isinstance(step, Find | FindTag):
+            return self.came_of(step, connection.execute(self._look_up(step), self._named(step)))
         done = connection.execute(self.statement(step, connection.dialect.name))
         if isinstance(step, Insert | Update) and connection.dialect.name == "sqlite":
             # Its RETURNING shows 1 where the column holds 1.0, and the row from before triggers.
@@ -290,11 +295,8 @@ class GuardedTable:
         """What does a step. On SQLite the row that was written is to be found again."""
         returning = [] if dialect == "sqlite" else [self.table]
         match step:
-            case Find():
-                query = select(self.table).where(self._at(step.key))
-                return query.with_for_update() if step.lock else query
-            case FindTag():
-                return select(*self.tag_columns).where(self._at(step.key))
+            case Find() | FindTag():
+                return self._look_up(step).params(self._named(step))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
@@ -307,6 +309,31 @@ class GuardedTable:
                 return update(self.table).where(self._still(step.row)).values(**step.values)
             case Delete():
                 return delete(self.table).where(self._still(step.row))
+
+    def _look_up(self, step: Find | FindTag) -> Select[Any]:
+        """The statement of a look-up, made once: making it costs more than executing it."""
+        if isinstance(step, FindTag):
+            return self._select_tag
+        return self._select_locked if step.lock else self._select
+
+    @cached_property
+    def _select(self) -> Select[Any]:
+        return select(self.table).where(self._at(self._marks))
+
+    @cached_property
+    def _select_locked(self) -> Select[Any]:
+        return self._select.with_for_update()
+
+    @cached_property
+    def _select_tag(self) -> Select[Any]:
+        return select(*self.tag_columns).where(self._at(self._marks))
+
+    @property
+    def _marks(self) -> list[BindParameter[Any]]:
+        return [bindparam(f"key_{at}", type_=one.type) for at, one in enumerate(self.key)]
+
+    def _named(self, step: Find | FindTag) -> dict[str, Any]:
+        return {f"key_{at}": part for at, part in enumerate(step.key)}
 
     def came_of(self, step: Step, done: CursorResult[Any]) -> Any:
         """What a plan is sent for a step whose statement was executed."""

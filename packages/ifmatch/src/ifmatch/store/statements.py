@@ -99,6 +99,11 @@ class Statements:
         row = step.values if isinstance(step, Insert) else step.row
         return [row[name] for name in self.rows.key]
 
+    @cached_property
+    def is_still(self) -> str:
+        """What finds one row while it has this key, version and incarnation; no column is read."""
+        return f"SELECT 1 FROM {quoted(self.table)} WHERE {self._still}"
+
     # -- pieces ----------------------------------------------------------------------------
 
     @cached_property

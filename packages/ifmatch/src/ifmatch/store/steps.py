@@ -200,6 +200,10 @@ class GuardedRows:
         """Whether the stored tag is that of the row's state."""
         return row["tag"] is not None and bool(row["tag_stamp"] == self._stamp(row))
 
+    def is_lasting(self, row: Row) -> bool:
+        """Whether its tag is that of the row for as long as its version and incarnation stay."""
+        return self.moments is None and self.is_fresh(row)
+
     # -- writing ---------------------------------------------------------------------------
 
     def replace(self, key: Key, values: Row, guard: Guard) -> Plan[Representation[Row]]:
