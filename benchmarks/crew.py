@@ -4,7 +4,8 @@
         crew.run([(writers, "a"), (writers, "b"), ...])    # five jobs, one for each process
 
 A job is a function of a module with its arguments. What it has to prepare it does first; then it
-calls `meet()`, its first argument, which returns when every job has come so far.
+calls `meet()`, its first argument, which returns when every job has come so far. It may be called
+again later: each job as often as the others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Job = tuple[Any, ...]
 
-_MEETING_SECONDS = 60
+_MEETING_SECONDS = 600
 _barrier: Barrier | None = None
 
 
@@ -34,7 +35,12 @@ def _meet() -> None:
 
 
 def _work(job: Callable[..., T], arguments: Sequence[Any]) -> T:
-    return job(_meet, *arguments)
+    try:
+        return job(_meet, *arguments)
+    except BaseException:
+        if _barrier is not None:
+            _barrier.abort()  # nobody waits for whom will not come
+        raise
 
 
 class Crew:
@@ -60,7 +66,7 @@ class Crew:
             raise ValueError(f"{len(jobs)} jobs for {self.size} processes: give one for each")
         begun = [self._pool.submit(_work, job, arguments) for job, *arguments in jobs]
         failures = [failure for one in begun if (failure := one.exception()) is not None]
-        for failure in failures:  # rather than that the others waited for it in vain
+        for failure in failures:  # rather than that the others heard of it
             if not isinstance(failure, threading.BrokenBarrierError):
                 raise failure
         return [one.result() for one in begun]

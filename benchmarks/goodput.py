@@ -13,6 +13,7 @@ The ways to add one to a number that everybody wants:
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.crew import Crew, together
-from benchmarks.tables import DRIVERS, Kept, Place, Rows, create, opened
+from benchmarks.tables import DRIVERS, Kept, Place, Rows, create, opened, places
 from ifmatch.store.retry import Budget, edit
 from ifmatch.store.sqlite import connect
 
@@ -228,3 +229,27 @@ def curve(
                 statistics.median(each.per_second for _, each in pairs),
                 statistics.median(each.fair for _, each in pairs),
             )
+
+
+def main(arguments: list[str]) -> int:
+    """`dev.py bench goodput`: the curve on both databases."""
+    parser = argparse.ArgumentParser(prog="dev.py bench goodput", description=__doc__)
+    parser.add_argument("--writers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--rounds", type=int, default=5, help="5 if not said")
+    parser.add_argument("--seconds", type=float, default=1.0, help="a round; 1 if not said")
+    parser.add_argument("--forgetful", action="store_true", help="commits need not reach the disk")
+    options = parser.parse_args(arguments)
+    with places(durable=not options.forgetful) as (*both, _), Crew(PROCESSES) as crew:
+        for place in both:
+            print(f"\n{place.dialect}: goodput relative to atomic (tries, share of the median)")
+            for writers in options.writers:
+                points = curve(
+                    place, [writers], rounds=options.rounds, seconds=options.seconds, crew=crew
+                )
+                cells = [
+                    f"{point.way} {point.relative:.2f} ({point.tries:.2f}, {point.fair:.2f})"
+                    f" {point.per_second:,.0f}/s"
+                    for point in points
+                ]
+                print(f"{writers:3} writers: {'; '.join(cells)}", flush=True)
+    return 0

@@ -145,9 +145,9 @@ def _stamped(place: Place) -> str:
         store.patch(KEY, lambda row: {**row, "n": row["n"] + 1})
         tag = store.tag(KEY)
     stamp = "version || '.' || incarnation || '.' || '1'"
-    # Rows that nobody asks for by their right tag: what counts is that it is a fresh one.
+    # All have one tag, that of the row: what counts is that each is a fresh one.
     place.execute(
-        f"UPDATE item SET tag = '0123456789abcdef', tag_stamp = {stamp} WHERE tag IS NULL"
+        f"UPDATE item SET tag = '{tag.opaque}', tag_stamp = {stamp} WHERE tag IS NULL"
     )
     return str(tag)
 

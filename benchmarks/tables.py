@@ -1,20 +1,24 @@
 """One guarded table on either database, and each store that can serve it.
 
-`item` has a word and a number in each row, and the columns and triggers of the guard. `tally` has a
+`item` has a word and a number in each row, and the columns and triggers of the guard; `before` is
+no content: plain SQL keeps there which word it replaced. `tally` has a
 number and nothing else: what an application would use that only counts.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from harness import postgres
 from ifmatch.store.contract import Store
 from ifmatch.store.postgres import PostgresStore
 from ifmatch.store.sqlite import SQLiteStore, connect
@@ -61,6 +65,25 @@ class Place:
             return cursor.fetchall() if cursor.description else []
 
 
+@contextmanager
+def places(*, durable: bool = True) -> Iterator[tuple[Place, Place, postgres.Server]]:
+    """A file of SQLite, and a database of a PostgreSQL server of its own, for a block.
+
+    With `durable` both have a write on the disk before they acknowledge it.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        postgres.running(durable=durable) as server,
+        server.database() as database,
+    ):
+        file, synchronous = str(Path(folder) / "items.db"), "FULL" if durable else "OFF"
+        yield (
+            Place("sqlite", file, synchronous),
+            Place("postgresql", database.dsn),
+            server,
+        )
+
+
 def first_word(row: int) -> str:
     """The word that a row begins with."""
     return f"first of {row}"
@@ -75,8 +98,9 @@ def create(place: Place, rows: int) -> None:
     }[place.dialect]
     place.execute(
         "DROP TABLE IF EXISTS item",
-        "CREATE TABLE item (id integer PRIMARY KEY, word text NOT NULL, n integer NOT NULL)",
-        f"INSERT INTO item SELECT n, 'first of ' || n, 0 FROM ({counted}) AS listed",
+        "CREATE TABLE item "
+        "(id integer PRIMARY KEY, word text NOT NULL, n integer NOT NULL, before text)",
+        f"INSERT INTO item SELECT n, 'first of ' || n, 0, NULL FROM ({counted}) AS listed",
         *add_guard(place.dialect, "item"),
         *create_triggers(place.dialect, "item", COLUMNS),
         "DROP TABLE IF EXISTS tally",
@@ -177,10 +201,9 @@ def _django(place: Place) -> Iterator[Rows]:
     from django.conf import settings
     from django.db import connections, models
 
-    from ifmatch.store.django import DjangoStore, GuardedModel
-
     settings.configure(DATABASES={"default": _django_settings(place)}, SECRET_KEY="of no use")
     django.setup()
+    from ifmatch.store.django import DjangoStore, GuardedModel
 
     class Item(GuardedModel):
         id = models.IntegerField(primary_key=True)
