@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [stores] [--json FILE]`.
+"""Runs the benchmarks: `python3 dev.py bench [core] [peers] [stores] [--json FILE]`.
 
 Those of `BY_THEMSELVES` run only when they are named, first, with arguments of their own.
 """

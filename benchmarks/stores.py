@@ -1,6 +1,6 @@
 """The stores beside what one would write by hand on the same connection.
 
-    304 decision    a public call and the verdict, beside a look-up of the tag alone and a comparison
+    304 decision    a public call and the verdict, beside a look-up of the tag and a comparison
     guarded write   beside the same call without a guard, and beside an UPDATE by hand
     edits           goodput of 16 writers on one row, beside an UPDATE that adds one
     collections     the tag of 1,000,000 rows beside that of 1,000, and what its counter costs
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-import statistics
 import tempfile
 import time
 import timeit
@@ -54,7 +53,12 @@ Clock = Callable[[], float]
 
 
 class Timed(LongWork):
-    """A statement that is timed by another clock than the thread's."""
+    """A statement that is timed by another clock than the thread's, in longer rounds.
+
+    A database has work of its own in between, and the disk has its moods.
+    """
+
+    round_seconds = 0.1
 
     def __init__(self, statement: str, clock: Clock, **names: object) -> None:
         super().__init__(statement, **names)
@@ -144,11 +148,10 @@ def _stamped(place: Place) -> str:
     with opened(DRIVERS[place.dialect], place) as store:
         store.patch(KEY, lambda row: {**row, "n": row["n"] + 1})
         tag = store.tag(KEY)
+    assert tag is not None
     stamp = "version || '.' || incarnation || '.' || '1'"
     # All have one tag, that of the row: what counts is that each is a fresh one.
-    place.execute(
-        f"UPDATE item SET tag = '{tag.opaque}', tag_stamp = {stamp} WHERE tag IS NULL"
-    )
+    place.execute(f"UPDATE item SET tag = '{tag.opaque}', tag_stamp = {stamp} WHERE tag IS NULL")
     return str(tag)
 
 
@@ -245,7 +248,8 @@ def _sqlalchemy(place: Place, rounds: int) -> list[Line]:
     from ifmatch.store.sqlalchemy import reading
 
     on_name = f"SQLAlchemy on {place.dialect}"
-    tag, found = _stamped(place), []
+    tag = _stamped(place)
+    found: list[Line] = []
     with opened("sqlalchemy", place) as store:
         opaque: Any = store
         engine, rows = opaque._engine, opaque._rows
@@ -326,19 +330,19 @@ class _Writer:
 
 def _writes(place: Place, rounds: int) -> list[Line]:
     kind, numbers = DRIVERS[place.dialect], count(1)
-    with opened(kind, place) as store, ExitStack() as stack:
+    with ExitStack() as stack:
         update = (
-            "UPDATE item SET word = {0}, n = {0}, version = version + 1, tag = {0} WHERE id = 7"
+            "UPDATE item SET word = {0}, n = {0}, version = version + 1, tag = {0} WHERE id = 8"
         )
 
         def values() -> tuple[str, int, str]:
-            state = {"word": "word", "n": next(numbers)}
-            body = dumps(state, sort_keys=True).encode()
-            return "word", state["n"], sha256(body).hexdigest()[:16]
+            number = next(numbers)
+            body = dumps({"word": "word", "n": number}, sort_keys=True).encode()
+            return "word", number, sha256(body).hexdigest()[:16]
 
-        opaque: Any = store
         if kind == "sqlite3":
-            connection, text, backend = opaque.connection, update.format("?"), None
+            store: Any = stack.enter_context(opened(kind, place))
+            connection, text, backend = store.connection, update.format("?"), None
 
             def by_hand() -> None:
                 connection.execute("BEGIN IMMEDIATE")
@@ -423,7 +427,7 @@ def _collections(few: Place, large: Place, many: int, rounds: int) -> list[Line]
     kind = DRIVERS[few.dialect]
     mark = "?" if few.dialect == "sqlite" else "%s"
     with ExitStack() as stack:
-        tags, backend = [], None
+        tags = []
         for place, rows in ((few, FEW), (large, many)):
             create(place, rows)
             _counted(place, [])

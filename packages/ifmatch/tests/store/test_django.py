@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -111,8 +112,8 @@ def test_a_look_up_of_the_tag_selects_no_content_and_builds_no_body(django_alias
     [statement] = statements
     selected = statement.partition(" FROM ")[0]
     for column in ("title", "n", "ratio", "data"):
-        assert f'"{column}"' not in selected
-    assert '"tag"' in selected
+        assert column not in re.findall(r"\w+", selected)
+    assert "THEN tag END" in selected
     assert "ORDER BY" not in statement
 
 

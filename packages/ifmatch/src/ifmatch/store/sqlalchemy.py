@@ -33,6 +33,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     event,
+    literal_column,
     select,
     update,
 )
@@ -211,7 +212,8 @@ class GuardedTable:
 
         The body is built only where the stored tag is stale.
         """
-        return self._drive(connection, self.rows.tag(key))
+        found = self.validators(connection, key)
+        return None if found is None else found.etag
 
     def tag_of(self, connection: Connection, row: Row) -> ETag:
         """The tag of a row of which `tag_columns` were selected."""
@@ -219,6 +221,12 @@ class GuardedTable:
 
     def validators(self, connection: Connection, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        if self.rows.moments is None:
+            found = connection.execute(self._select_fresh_tag, self._named(key)).one_or_none()
+            if found is None:
+                return None
+            if found[0] is not None:
+                return self.rows.of_fresh(found[0])
         return self._drive(connection, self.rows.validators(key))
 
     def validators_of(self, connection: Connection, row: Row) -> Validators:
@@ -283,12 +291,14 @@ class GuardedTable:
 
     def _do(self, connection: Connection, step: Step) -> Any:
         if isinstance(step, Find | FindTag):
-            return self.came_of(step, connection.execute(self._look_up(step), self._named(step)))
+            return self.came_of(
+                step, connection.execute(self._look_up(step), self._named(step.key))
+            )
         done = connection.execute(self.statement(step, connection.dialect.name))
         if isinstance(step, Insert | Update) and connection.dialect.name == "sqlite":
             # Its RETURNING shows 1 where the column holds 1.0, and the row from before triggers.
-            found = Find(self.key_of(step))
-            return self._do(connection, found) if done.rowcount else None
+            written = Find(self.key_of(step))
+            return self._do(connection, written) if done.rowcount else None
         return self.came_of(step, done)
 
     def statement(self, step: Step, dialect: str) -> Executable:
@@ -296,7 +306,7 @@ class GuardedTable:
         returning = [] if dialect == "sqlite" else [self.table]
         match step:
             case Find() | FindTag():
-                return self._look_up(step).params(self._named(step))
+                return self._look_up(step).params(self._named(step.key))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
@@ -328,19 +338,28 @@ class GuardedTable:
     def _select_tag(self) -> Select[Any]:
         return select(*self.tag_columns).where(self._at(self._marks))
 
+    @cached_property
+    def _select_fresh_tag(self) -> Select[Any]:
+        column = literal_column(self.rows.fresh_tag, self.table.c.tag.type)
+        return select(column).select_from(self.table).where(self._at(self._marks))
+
     @property
     def _marks(self) -> list[BindParameter[Any]]:
         return [bindparam(f"key_{at}", type_=one.type) for at, one in enumerate(self.key)]
 
-    def _named(self, step: Find | FindTag) -> dict[str, Any]:
-        return {f"key_{at}": part for at, part in enumerate(step.key)}
+    @cached_property
+    def _mark_names(self) -> list[str]:
+        return [one.key for one in self._marks]
+
+    def _named(self, key: Key) -> dict[str, Any]:
+        return dict(zip(self._mark_names, key, strict=True))
 
     def came_of(self, step: Step, done: CursorResult[Any]) -> Any:
         """What a plan is sent for a step whose statement was executed."""
         if isinstance(step, KeepTag | Delete):
             return bool(done.rowcount)
         row = done.one_or_none()
-        return None if row is None else row._asdict()
+        return None if row is None else dict(zip(done.keys(), row, strict=True))
 
     def key_of(self, step: Insert | Update) -> Key:
         """The key of the row that a step writes."""

@@ -78,7 +78,7 @@ class SQLiteStore:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
-        self._known: dict[Key, tuple[tuple[int, int], Validators]] = {}
+        self._known: dict[Key, tuple[list[int], Validators]] = {}
 
     # -- the contract ----------------------------------------------------------------------
 
@@ -161,17 +161,20 @@ class SQLiteStore:
         return self._value(made)
 
     def _look_up(self, key: Key) -> Validators | None:
-        row = self._do(FindTag(key))
+        row = self.connection.execute(self._sql.select_fresh_tag, key).fetchone()
         if row is None:
             return None
-        found = drive(self._rows.validators_of(row), self._do)
+        tag, *state = row
+        if tag is None:
+            return drive(self._rows.validators(key), self._do)
+        found = self._rows.of_fresh(tag)
         # A tag is kept for the state that it was stored for, and only for one that is committed:
         # after a rollback the same version may come again, of another state.
-        if self._rows.is_lasting(row) and not self.connection.in_transaction:
-            self._keep(key, (row["version"], row["incarnation"]), found)
+        if not self.connection.in_transaction:
+            self._keep(key, state, found)
         return found
 
-    def _keep(self, key: Key, state: tuple[int, int], found: Validators) -> None:
+    def _keep(self, key: Key, state: list[int], found: Validators) -> None:
         if len(self._known) >= _MOST_KNOWN:
             self._known = {}
         if isinstance(key, tuple):

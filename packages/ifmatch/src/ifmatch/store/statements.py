@@ -100,6 +100,12 @@ class Statements:
         return [row[name] for name in self.rows.key]
 
     @cached_property
+    def select_fresh_tag(self) -> str:
+        """What finds `GuardedRows.fresh_tag` of a row, with its version and incarnation."""
+        tag = self.rows.fresh_tag if self.mark == "?" else self.rows.fresh_tag.replace("%", "%%")
+        return f"SELECT {tag}, version, incarnation FROM {quoted(self.table)} WHERE {self._at}"
+
+    @cached_property
     def is_still(self) -> str:
         """What finds one row while it has this key, version and incarnation; no column is read."""
         return f"SELECT 1 FROM {quoted(self.table)} WHERE {self._still}"

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from ifmatch.core.canonical import canonical
@@ -200,9 +201,25 @@ class GuardedRows:
         """Whether the stored tag is that of the row's state."""
         return row["tag"] is not None and bool(row["tag_stamp"] == self._stamp(row))
 
-    def is_lasting(self, row: Row) -> bool:
-        """Whether its tag is that of the row for as long as its version and incarnation stay."""
-        return self.moments is None and self.is_fresh(row)
+    # A look-up of the tag may leave the judgement of its stamp to the database, and so read one
+    # column. `fresh_tag` is that column: null where the tag is stale, or where the moment counts,
+    # too, and then the plan is the way.
+
+    @cached_property
+    def fresh_tag(self) -> str:
+        """An expression, in the SQL of both databases: the stored tag while it is fresh."""
+        if self.moments is not None:
+            return "NULL"
+        epoch = self.epoch.replace("'", "''")
+        return f"CASE WHEN tag_stamp = version || '.' || incarnation || '.{epoch}' THEN tag END"
+
+    def of_fresh(self, tag: str) -> Validators:
+        """The validators by what `fresh_tag` gave."""
+        return self._seen[tag]
+
+    @cached_property
+    def _seen(self) -> _Seen:
+        return _Seen(self._etag)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -324,6 +341,21 @@ class GuardedRows:
 
     def _tag_values(self, row: Row, body: bytes) -> dict[str, str]:
         return {"tag": state_digest(body), "tag_stamp": self._stamp(row)}
+
+
+class _Seen(dict[str, Validators]):
+    """Validators by their opaque tags. What is polled is polled again, and making them costs."""
+
+    most = 10_000
+
+    def __init__(self, etag: Callable[[str], ETag]) -> None:
+        self._etag = etag
+
+    def __missing__(self, tag: str) -> Validators:
+        if len(self) >= self.most:
+            self.clear()
+        made = self[tag] = Validators(self._etag(tag))
+        return made
 
 
 # The first try takes no lock, which is enough when nobody else writes. Under the row's lock nobody
