@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from sqlalchemy import (
     Column,
     Connection,
+    Engine,
     Float,
     Integer,
     MetaData,
@@ -25,16 +25,21 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness import postgres
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlalchemy_async import AsyncSQLAlchemyStore
+from ifmatch.store.sqlalchemy_async import configure as configure_async
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
 from ifmatch.testing import store_contract
 from ifmatch.testing.store_contract import Synchronous
+from packages.ifmatch.tests.store.connections import AsyncConnections, Connections, Loop
+from packages.ifmatch.tests.store.crowd import Crowd
 
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
@@ -99,6 +104,13 @@ class Database:
     def store(self, **more: Any) -> SQLAlchemyStore:
         return SQLAlchemyStore(self.engine, self.rows(**more))
 
+    def awaited(self, **options: Any) -> AsyncEngine:
+        """Another engine, whose calls are awaited; to be disposed of on its loop."""
+        url = self.engine.url
+        if self.on_sqlite:
+            url = url.set(drivername="sqlite+aiosqlite")
+        return configure_async(create_async_engine(url, **options))
+
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
         """Plain SQL through a connection of its own, in one transaction; the last one's rows.
 
@@ -115,21 +127,48 @@ class Database:
                 found = cursor.fetchall() if cursor.description else []
             return found
 
-    @contextmanager
-    def before_statement(self, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    def before_statement(
+        self, number: int, act: Callable[[], None]
+    ) -> AbstractContextManager[list[str]]:
         """Act once, before the statement of that number; yields the statements that were run."""
-        seen: list[str] = []
+        return before_statement(self.engine, number, act)
 
-        def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-            seen.append(statement)
-            if len(seen) == number:
-                act()
 
-        event.listen(self.engine, "before_cursor_execute", look)
-        try:
-            yield seen
-        finally:
-            event.remove(self.engine, "before_cursor_execute", look)
+@contextmanager
+def before_statement(engine: Engine, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            act()
+
+    event.listen(engine, "before_cursor_execute", look)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", look)
+
+
+class AwaitedDatabase:
+    """The same database, whose stores await what they ask of it, on a loop of their own."""
+
+    def __init__(self, database: Database, engine: AsyncEngine, loop: Loop) -> None:
+        self._database = database
+        self._engine = engine
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def store(self, **more: Any) -> Synchronous:
+        rows = self._database.rows(**more)
+        return Synchronous(AsyncSQLAlchemyStore(self._engine, rows), self._loop.run)
+
+    def before_statement(
+        self, number: int, act: Callable[[], None]
+    ) -> AbstractContextManager[list[str]]:
+        return before_statement(self._engine.sync_engine, number, act)
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +215,25 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+AWAITED = ("sqlalchemy-async-sqlite", "sqlalchemy-async-postgresql")
+STORES = ["memory", *DATABASES, *AWAITED, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long races of SQLAlchemy's awaited stores run with weak tags alone.
+
+    Their statements are those of its other stores, which run both, as do their own short races.
+    """
+    repeated = [one for one in items if _is_repeated(one)]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [one for one in items if one not in repeated]
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    made_of: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    long = item.get_closest_marker("full") is not None
+    return long and made_of.get("shelf") in AWAITED and made_of.get("strong") == "strong"
 
 
 @pytest.fixture(params=STORES)
@@ -196,13 +253,20 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
         yield Shelf(MemoryStore(strong=strong, **more), strong)
         return
     if request.param in DJANGO:
-        with open_django(request.param.removeprefix("django-"), request) as alias:
-            yield Shelf(django_store(alias, strong=strong, **more), strong)
+        with (
+            open_django(request.param.removeprefix("django-"), request) as alias,
+            closing(django_store(alias, strong=strong, **more)) as store,
+        ):
+            yield Shelf(store, strong)
         return
-    on_sqlite = request.param in ("sqlite", "sqlite3")
+    on_sqlite = request.param in ("sqlite", "sqlite3", "sqlalchemy-async-sqlite")
     made = open_database("sqlite" if on_sqlite else "postgresql", request)
     if request.param in DATABASES:
         yield Shelf(made.store(strong=strong, **more), strong, made)
+    elif request.param in AWAITED:
+        with closing(Loop()) as loop, awaited_engine(made, loop) as engine:
+            awaited = AwaitedDatabase(made, engine, loop)
+            yield Shelf(awaited.store(strong=strong, **more), strong, made)
     else:
         rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
         with closing(_Drivers(made)) as drivers:
@@ -210,31 +274,56 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
     made.engine.dispose()
 
 
+@pytest.fixture(params=["sync", "awaited"])
+def either(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """`database`, by either of SQLAlchemy's engines."""
+    if request.param == "sync":
+        yield database
+        return
+    with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
+        yield AwaitedDatabase(database, engine, loop)
+
+
+@contextmanager
+def awaited_engine(database: Database, loop: Loop) -> Iterator[AsyncEngine]:
+    """An engine for that loop, on the same database."""
+    engine = database.awaited(pool_size=20)
+    try:
+        yield engine
+    finally:
+        loop.run(engine.dispose())
+
+
 class _Drivers:
     """Stores that stand on a driver alone, and what has to be closed after them."""
 
     def __init__(self, database: Database) -> None:
         self.address = database.address
-        self.stores: list[SQLiteStore] = []
+        self.open = ExitStack()
 
     def store(self, kind: str, rows: GuardedRows) -> Any:
         table = ("note", CONTENT, rows)
         if kind == "sqlite3":
-            self.stores.append(SQLiteStore(self.address, *table, json=["data"]))
-            return self.stores[-1]
+            made = SQLiteStore(self.address, *table, json=["data"])
+            return self.open.enter_context(closing(made))
         if kind == "psycopg":
-            return PostgresStore(lambda: psycopg.connect(self.address), *table, json=["data"])
-        store = AsyncPostgresStore(self.connection, *table, json=["data"])
-        return Synchronous(store, asyncio.run)  # in any thread
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        async with await psycopg.AsyncConnection.connect(self.address) as connection:
-            yield connection
+            connections = self.open.enter_context(closing(Connections(self.address)))
+            return PostgresStore(connections.connection, *table, json=["data"])
+        loop = self.open.enter_context(closing(Loop()))
+        awaited = AsyncConnections(self.address)
+        self.open.callback(lambda: loop.run(awaited.close()))
+        store = AsyncPostgresStore(awaited.connection, *table, json=["data"])
+        return Synchronous(store, loop.run)  # in any thread
 
     def close(self) -> None:
-        for store in self.stores:
-            store.close()
+        self.open.close()
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    """Threads that start together."""
+    with closing(Crowd()) as made:
+        yield made
 
 
 # -- Django ---------------------------------------------------------------------------------------

@@ -57,16 +57,16 @@ class Foreigner:
 
 
 def at_every_statement(
-    database: Any, statements: list[str], operation: Callable[[], Any]
+    either: Any, statements: list[str], operation: Callable[[], Any]
 ) -> list[tuple[Any, Foreigner]]:
     """What the operation comes to, with the foreigner before each of its statements in turn."""
-    store = database.store()
+    store = either.store()
     outcomes: list[tuple[Any, Foreigner]] = []
     for number in range(1, MOST_STATEMENTS):
-        database.execute("DELETE FROM note")
+        either.execute("DELETE FROM note")
         store.create(KEY, note())
-        foreigner = Foreigner(database, statements)
-        with database.before_statement(number, foreigner) as seen:
+        foreigner = Foreigner(either, statements)
+        with either.before_statement(number, foreigner) as seen:
             try:
                 outcome = operation()
             except (Conflict, Missing) as error:
@@ -81,11 +81,11 @@ def at_every_statement(
 @pytest.mark.parametrize("how", FOREIGN)
 @pytest.mark.parametrize("fresh", [True, False], ids=["stored tag", "stale tag"])
 def test_a_read_never_sends_the_body_of_one_state_under_the_tag_of_another(
-    database: Any, how: str, fresh: bool
+    either: Any, how: str, fresh: bool
 ) -> None:
-    store = database.store() if fresh else database.store(epoch="2")
+    store = either.store() if fresh else either.store(epoch="2")
     came = 0
-    for read, foreigner in at_every_statement(database, FOREIGN[how], lambda: store.read(KEY)):
+    for read, foreigner in at_every_statement(either, FOREIGN[how], lambda: store.read(KEY)):
         came += foreigner.came
         if read is not None:
             assert read.etag.opaque == state_digest(read.body)
@@ -97,29 +97,27 @@ def test_a_read_never_sends_the_body_of_one_state_under_the_tag_of_another(
 
 @pytest.mark.parametrize("how", FOREIGN)
 @pytest.mark.parametrize("fresh", [True, False], ids=["stored tag", "stale tag"])
-def test_an_early_tag_is_that_of_a_state_that_was_there(
-    database: Any, how: str, fresh: bool
-) -> None:
-    store = database.store() if fresh else database.store(epoch="2")
+def test_an_early_tag_is_that_of_a_state_that_was_there(either: Any, how: str, fresh: bool) -> None:
+    store = either.store() if fresh else either.store(epoch="2")
     after = {"delete": None, "two updates": state_tag(note("foreign"))}
     states = (state_tag(note()), after.get(how, state_tag(note("foreign", 100))))
-    for tag, foreigner in at_every_statement(database, FOREIGN[how], lambda: store.tag(KEY)):
+    for tag, foreigner in at_every_statement(either, FOREIGN[how], lambda: store.tag(KEY)):
         assert tag in states[: 1 + foreigner.came]
 
 
 @pytest.mark.parametrize("how", FOREIGN)
 @pytest.mark.parametrize("method", ["replace", "patch", "delete"])
 def test_who_came_before_the_write_is_never_overwritten_unseen(
-    database: Any, how: str, method: str
+    either: Any, how: str, method: str
 ) -> None:
-    store = database.store()
+    store = either.store()
     guard = unchanged(state_tag(note()))
     operations: dict[str, Callable[[], Any]] = {
         "replace": lambda: store.replace(KEY, note("ours"), guard),
         "patch": lambda: store.patch(KEY, lambda value: dict(value) | {"title": "ours"}, guard),
         "delete": lambda: store.delete(KEY, guard),
     }
-    outcomes = at_every_statement(database, FOREIGN[how], operations[method])
+    outcomes = at_every_statement(either, FOREIGN[how], operations[method])
     assert any(foreigner.came for _, foreigner in outcomes)
     for outcome, foreigner in outcomes:
         if foreigner.came:
@@ -130,14 +128,14 @@ def test_who_came_before_the_write_is_never_overwritten_unseen(
 
 
 @pytest.mark.parametrize("how", FOREIGN)
-def test_an_unconditional_change_is_made_on_what_came_before_it(database: Any, how: str) -> None:
+def test_an_unconditional_change_is_made_on_what_came_before_it(either: Any, how: str) -> None:
     """It is done on the newest state, however often that changes meanwhile."""
-    store = database.store()
+    store = either.store()
 
     def add() -> Any:
         return store.patch(KEY, lambda value: dict(value) | {"n": value["n"] + 1})
 
-    for outcome, foreigner in at_every_statement(database, FOREIGN[how], add):
+    for outcome, foreigner in at_every_statement(either, FOREIGN[how], add):
         if isinstance(outcome, Missing):
             assert foreigner.came
             assert how == "delete"
@@ -147,14 +145,14 @@ def test_an_unconditional_change_is_made_on_what_came_before_it(database: Any, h
         assert outcome.etag.opaque == state_digest(outcome.body)
 
 
-def test_of_two_creators_one_creates_wherever_the_other_comes_in(database: Any) -> None:
-    store = database.store()
+def test_of_two_creators_one_creates_wherever_the_other_comes_in(either: Any) -> None:
+    store = either.store()
     insert = ["INSERT INTO note (owner, id, title, n) VALUES ('ada', 1, 'foreign', 100)"]
     came = 0
     for number in range(1, MOST_STATEMENTS):
-        database.execute("DELETE FROM note")
-        foreigner = Foreigner(database, insert)
-        with database.before_statement(number, foreigner) as seen:
+        either.execute("DELETE FROM note")
+        foreigner = Foreigner(either, insert)
+        with either.before_statement(number, foreigner) as seen:
             try:
                 outcome = store.create(KEY, note("ours"))
             except Conflict as conflict:
@@ -170,10 +168,10 @@ def test_of_two_creators_one_creates_wherever_the_other_comes_in(database: Any) 
 
 
 def test_a_foreigner_finds_no_gap_only_because_the_guard_is_judged_in_the_write(
-    database: Any,
+    either: Any,
 ) -> None:
     """The twin: a store that judges beforehand, and then just writes, loses his change."""
-    store = database.store()
+    store = either.store()
     guard = unchanged(state_tag(note()))
 
     def naive() -> Any:
@@ -182,7 +180,7 @@ def test_a_foreigner_finds_no_gap_only_because_the_guard_is_judged_in_the_write(
             raise Conflict(current.etag, guard.judge(current.validators))
         return store.replace(KEY, note("ours"))
 
-    outcomes = at_every_statement(database, FOREIGN["update"], naive)
+    outcomes = at_every_statement(either, FOREIGN["update"], naive)
     assert any(
         foreigner.came and not isinstance(outcome, Conflict) for outcome, foreigner in outcomes
     )
