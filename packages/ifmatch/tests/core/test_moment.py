@@ -107,3 +107,14 @@ def test_two_tags_of_one_state_are_equal_where_the_facts_are(a: Any, b: Any) -> 
 def test_the_instant_decides_no_verdict_but_tells_validators_apart() -> None:
     assert Validators(until=DUE) != Validators()
     assert Validators().until is None
+
+
+@given(a=FACTS, state=st.text(max_size=3), other=st.text(max_size=3))
+def test_two_states_with_the_same_facts_have_two_tags(a: Any, state: str, other: str) -> None:
+    assert (Moment(a).digest_of(state) == Moment(a).digest_of(other)) == (state == other)
+
+
+def test_in_the_last_second_nothing_is_kept() -> None:
+    for left in (-1, 0, 0.5, 0.999):
+        said = cache_control(DUE, DUE - timedelta(seconds=left), 60, public=True)
+        assert said == "no-cache"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -17,11 +20,14 @@ from ifmatch.core.canonical import canonical
 from ifmatch.core.errors import NaiveInstant
 from ifmatch.core.moment import Moment, earliest
 from ifmatch.core.tags import state_digest
+from ifmatch.store.collections import Scope, collection_tag, on
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.moments import Moments
-from ifmatch.store.postgres import PostgresStore
+from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import Find, FindTag, GuardedRows, drive
+from ifmatch.store.triggers import add_guard, collection_counter, create_triggers
+from ifmatch.testing.store_contract import Synchronous
 from packages.ifmatch.tests.store.conftest import CONTENT, django_store, note, open_django
 from packages.ifmatch.tests.store.test_statements import Builder, log
 
@@ -55,7 +61,8 @@ def served(value: Any, *, late: bool, long_late: bool = False) -> Any:
     return {**value, "late": late, "long_late": long_late}
 
 
-KINDS = ["memory", "sqlite", "postgresql", "sqlite3", "psycopg", "django-sqlite"]
+KINDS = ["memory", "sqlite", "postgresql", "sqlite3", "psycopg", "psycopg-async"]
+DJANGO = ["django-sqlite", "django-postgresql"]
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[*KINDS, "django-postgresql"])
+@pytest.fixture(params=[*KINDS, *DJANGO])
 def store(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Any]:
     """Each store, with facts of the moment of `clock`."""
     yield from _store(request, Moments(("n",), facts, clock=clock))
@@ -90,6 +97,15 @@ def _store(request: pytest.FixtureRequest, moments: Moments) -> Iterator[Any]:
                 return psycopg.connect(made.address)
 
             yield PostgresStore(connect, "note", CONTENT, rows, json=["data"])
+        elif kind == "psycopg-async":
+
+            @asynccontextmanager
+            async def connect_async() -> AsyncIterator[Any]:
+                async with await psycopg.AsyncConnection.connect(made.address) as connection:
+                    yield connection
+
+            store = AsyncPostgresStore(connect_async, "note", CONTENT, rows, json=["data"])
+            yield Synchronous(store, asyncio.run)
         else:
             yield made.store(moments=moments)
 
@@ -237,6 +253,68 @@ def test_facts_in_a_tag_that_is_stored_are_served_too_long(database: Any, clock:
     assert found.etag == before.etag
     assert found.body != before.body
     assert found.etag.opaque != state_digest(found.body)
+
+
+# -- lists ----------------------------------------------------------------------------------------
+
+REACHED_AND_AHEAD = (
+    "SELECT (SELECT max(due) FROM bill WHERE owner = ? AND due <= ?),"
+    " (SELECT min(due) FROM bill WHERE owner = ? AND due > ?)"
+)
+
+
+def _bills() -> sqlite3.Connection:
+    bills = sqlite3.connect(":memory:")
+    for statement in [
+        "CREATE TABLE bill (id integer PRIMARY KEY, owner text, due integer)",
+        "CREATE INDEX bill_due ON bill (owner, due)",
+        *add_guard("sqlite", "bill"),
+        *create_triggers("sqlite", "bill", ["id", "owner", "due"]),
+        *collection_counter("sqlite", "bill", scope=["owner"], identity=["id"]),
+    ]:
+        bills.execute(statement)
+    return bills
+
+
+def _list_at(bills: sqlite3.Connection, now: int) -> tuple[ETag, int | None, Any]:
+    """The tag of a list as the reference makes it, until when it holds, and what is served."""
+    reached, ahead = bills.execute(REACHED_AND_AHEAD, ("ada", now, "ada", now)).fetchone()
+    scope = Scope("bill", {"owner": "ada"})
+    tag = drive(collection_tag(scope, query={"reached": reached}), on(bills))
+    rows = bills.execute("SELECT id, due, due <= ? FROM bill WHERE owner = 'ada'", (now,))
+    return tag, ahead, rows.fetchall()
+
+
+def test_the_tag_of_a_list_changes_when_the_first_member_does_by_time() -> None:
+    """At any instants, in any order, between any writes; and never before its end."""
+    chance = random.Random(4)
+    with closing(_bills()) as bills:
+        bodies: dict[ETag, Any] = {}
+        for step in range(300):
+            if step % 3 == 0:
+                bill = (chance.randrange(8), chance.choice(["ada", "bob"]), chance.randrange(20))
+                bills.execute("INSERT OR REPLACE INTO bill (id, owner, due) VALUES (?, ?, ?)", bill)
+            now = chance.randrange(-1, 21)
+            tag, until, body = _list_at(bills, now)
+            assert bodies.setdefault(tag, body) == body
+            if until is None:
+                assert _list_at(bills, 10**6)[::2] == (tag, body)
+            else:
+                assert _list_at(bills, until - 1) == (tag, until, body)
+                assert _list_at(bills, until)[0] != tag
+                assert _list_at(bills, until)[2] != body
+        assert len(bodies) > 50
+
+
+def test_the_instants_of_a_list_are_looked_up_in_its_index_and_read_no_rows() -> None:
+    with closing(_bills()) as bills:
+        asked = ("ada", 1, "ada", 1)
+        plan = [row[-1] for row in bills.execute(f"EXPLAIN QUERY PLAN {REACHED_AND_AHEAD}", asked)]
+    searches = [step for step in plan if step.startswith(("SEARCH", "SCAN"))]
+    assert (
+        len([step for step in searches if "COVERING INDEX bill_due (owner=? AND due" in step]) == 2
+    )
+    assert not [step for step in searches if step.startswith("SCAN") and "bill" in step]
 
 
 # -- the law, with any rows and instants ----------------------------------------------------------

@@ -51,7 +51,7 @@ def test_a_look_up_of_the_tag_selects_no_content_and_builds_no_body(database: An
     selected = statements[0].partition("WHERE")[0]
     for column in ("title", "n", "ratio", "data"):
         assert column not in re.findall(r"\w+", selected)
-    assert "THEN tag END" in selected
+    assert 'THEN "tag" END' in selected
 
 
 def test_a_list_of_tags_builds_no_body_either(database: Any) -> None:

@@ -28,6 +28,7 @@ from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.guards import refuse_columns
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -244,24 +245,37 @@ class DjangoStore:
 
     No signals are sent and no `auto_now` is set by an update: use `stamps` of `rows` for times.
 
+    `fields` names the content fields that the resource is made of, where that is not all: then
+    `represent` sees no others, such as counters. Give `AddGuardTriggers` the same and the key's.
+
     With `triggers` the first call looks whether the table has its guard triggers, and raises
     ImpossibleDeclaration if not; without, who writes past the store and `save()` goes unseen.
     """
 
     def __init__(
-        self, model: Any, rows: GuardedRows, *, using: str = "default", triggers: bool = True
+        self,
+        model: Any,
+        rows: GuardedRows,
+        *,
+        using: str = "default",
+        triggers: bool = True,
+        fields: Iterable[str] | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._using = using
         self._unchecked = triggers
-        fields = model._meta.concrete_fields
         _declared(model, rows, connections[using])
         self._key_fields = _fields(model, rows.key)
-        self._names = [one.attname for one in fields]
+        seen = _of_names(model, None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS})
+        self._names = [one.attname for one in seen]
+        refuse_columns(
+            [name for name in self._names if name not in GUARD_COLUMNS],
+            rows.moments.columns if rows.moments else (),
+        )
         self._content = {
             one.attname: one
-            for one in fields
+            for one in seen
             if one.attname not in {*rows.key, *GUARD_COLUMNS}
             and not one.primary_key
             and not one.generated
@@ -356,7 +370,7 @@ class DjangoStore:
     def _select_fresh_tag(self) -> str:
         quote = connections[self._using].ops.quote_name
         at = " AND ".join(f"{quote(one.column)} = %s" for one in self._key_fields)
-        tag = self._rows.fresh_tag.replace("%", "%%")
+        tag = self._rows.fresh_tag(quote).replace("%", "%%")
         return f"SELECT {tag} FROM {quote(self._model._meta.db_table)} WHERE {at}"
 
     # -- the steps -------------------------------------------------------------------------
@@ -490,6 +504,19 @@ def _fields(model: Any, names: Sequence[str]) -> list[Any]:
         raise ImpossibleDeclaration(
             f"{error}. Next: name fields of the model in the key."
         ) from error
+
+
+def _of_names(model: Any, names: set[str] | None) -> list[Any]:
+    """The concrete fields of those names, for a foreign key with `_id`; without names all."""
+    every = model._meta.concrete_fields
+    if names is None:
+        return list(every)
+    if unknown := names - {one.attname for one in every}:
+        raise ImpossibleDeclaration(
+            f"{model.__name__} has no field {min(unknown)!r}. Next: name concrete fields of the "
+            "model, a foreign key with _id."
+        )
+    return [one for one in every if one.attname in names]
 
 
 def _is_unique(model: Any, key: Sequence[str]) -> bool:

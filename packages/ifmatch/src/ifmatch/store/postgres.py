@@ -59,9 +59,10 @@ class _Table:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        guard: str = "",
     ) -> None:
         self.rows = rows
-        self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json))
+        self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json), guard)
         self.content = [name for name in columns if name not in rows.key]
 
     def statement(self, step: Step) -> tuple[bytes, list[Any]]:
@@ -100,8 +101,8 @@ class PostgresStore:
     """The rows of one table as a store of the contract: each call is one committed transaction.
 
     `connections()` gives a connection in a context that commits at its end, as
-    `psycopg_pool.ConnectionPool.connection` does. `table`, `columns`, `rows` and `json` as for
-    `ifmatch.store.sqlite.SQLiteStore`.
+    `psycopg_pool.ConnectionPool.connection` does. `table`, `columns`, `rows`, `json` and `guard` as
+    for `ifmatch.store.sqlite.SQLiteStore`.
     """
 
     def __init__(
@@ -112,9 +113,10 @@ class PostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json)
+        self._table = _Table(table, columns, rows, json=json, guard=guard)
 
     def tag(self, key: Key) -> ETag | None:
         found = self.validators(key)
@@ -175,9 +177,10 @@ class AsyncPostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json)
+        self._table = _Table(table, columns, rows, json=json, guard=guard)
 
     async def tag(self, key: Key) -> ETag | None:
         found = await self.validators(key)

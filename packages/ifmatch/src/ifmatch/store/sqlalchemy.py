@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import (
     BindParameter,
     Column,
+    ColumnElement,
     Connection,
     CursorResult,
     Dialect,
@@ -39,6 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import Update as Altering
 
 from ifmatch.core.canonical import canonical
 from ifmatch.core.decide import Validators
@@ -46,7 +48,9 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.contents import Contents
+from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
 from ifmatch.store.moments import Moments
+from ifmatch.store.statements import quoted
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -185,6 +189,10 @@ class GuardedTable:
     It has the columns of `ifmatch.store.triggers.guard_columns` and a unique key over `key`.
     Methods work in the transaction of the connection that they are given.
 
+    `columns` are the content columns that the resource is made of, where that is not all of them:
+    `represent` sees no others but the key's, so that it shows nothing that the guard's triggers do
+    not watch. `guard` names the guard that watches them; see `ifmatch.store.guards`.
+
     `represent`, `epoch`, `strong`, `already_applied`, `stamps` and `moments` are those of
     `ifmatch.store.steps.GuardedRows`.
     """
@@ -197,6 +205,12 @@ class GuardedTable:
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
     moments: Moments | None = None
+    columns: tuple[Column[Any], ...] | None = None
+    guard: str = ""
+
+    def __post_init__(self) -> None:
+        seen = (*self.contents.names, *(column.name for column in self.key))
+        refuse_columns(seen, self.moments.columns if self.moments else ())
 
     @cached_property
     def rows(self) -> GuardedRows:
@@ -212,15 +226,31 @@ class GuardedTable:
         )
 
     @property
-    def contents(self) -> Contents:
-        """What a store shows of a row: the columns of neither the key nor the guard."""
-        hidden = GUARD_COLUMNS | set(self.rows.key)
-        return Contents([one.name for one in self.table.columns if one.name not in hidden])
-
-    @property
-    def tag_columns(self) -> tuple[Column[Any], ...]:
+    def tag_columns(self) -> tuple[ColumnElement[Any], ...]:
         """The columns that `tag_of` needs: of the content only what `moments` needs."""
-        return tuple(self.table.c[name] for name in self.rows.tag_columns)
+        return tuple(map(self._column, self.rows.tag_columns))
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What a store shows of a row: the columns of neither the key nor any guard."""
+        names = [column.name for column in self.columns or self.table.columns]
+        hidden = columns_of_guards(names) | {column.name for column in self.key}
+        return Contents([name for name in names if name not in hidden])
+
+    @cached_property
+    def _selected(self) -> tuple[Any, ...]:
+        if self.columns is None and not self.guard:
+            return (self.table,)
+        names = (*(column.name for column in self.key), *self.contents.names, *MEMBERS)
+        return tuple(self._column(name) for name in dict.fromkeys(names))
+
+    def _column(self, name: str) -> ColumnElement[Any]:
+        """A column of a row: those of a named guard go there by their short names."""
+        column = self.table.c[self._name(name)]
+        return column if column.name == name else column.label(name)
+
+    def _name(self, name: str) -> str:
+        return guard_column(self.guard, name) if name in GUARD_COLUMNS else name
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -239,7 +269,7 @@ class GuardedTable:
     def validators(self, connection: Connection, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
         if self.rows.moments is None:
-            found = connection.execute(self._select_fresh_tag, self._named(key)).one_or_none()
+            found = connection.execute(self._select_fresh_tag, self._bound(key)).one_or_none()
             if found is None:
                 return None
             if found[0] is not None:
@@ -309,7 +339,7 @@ class GuardedTable:
     def _do(self, connection: Connection, step: Step) -> Any:
         if isinstance(step, Find | FindTag):
             return self.came_of(
-                step, connection.execute(self._look_up(step), self._named(step.key))
+                step, connection.execute(self._look_up(step), self._bound(step.key))
             )
         done = connection.execute(self.statement(step, connection.dialect.name))
         if isinstance(step, Insert | Update) and connection.dialect.name == "sqlite":
@@ -320,20 +350,20 @@ class GuardedTable:
 
     def statement(self, step: Step, dialect: str) -> Executable:
         """What does a step. On SQLite the row that was written is to be found again."""
-        returning = [] if dialect == "sqlite" else [self.table]
+        returning = () if dialect == "sqlite" else self._selected
         match step:
             case Find() | FindTag():
-                return self._look_up(step).params(self._named(step.key))
+                return self._look_up(step).params(self._bound(step.key))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
-                made: Insertion = once.values(**step.values)
+                made: Insertion = once.values(self._named(step.values))
                 return made.returning(*returning) if returning else made
             case Update():
-                change = update(self.table).where(self._still(step.row)).values(**step.values)
+                change = self._update(step)
                 return change.returning(*returning) if returning else change
             case KeepTag():
-                return update(self.table).where(self._still(step.row)).values(**step.values)
+                return self._update(step)
             case Delete():
                 return delete(self.table).where(self._still(step.row))
 
@@ -345,7 +375,7 @@ class GuardedTable:
 
     @cached_property
     def _select(self) -> Select[Any]:
-        return select(self.table).where(self._at(self._marks))
+        return select(*self._selected).where(self._at(self._marks))
 
     @cached_property
     def _select_locked(self) -> Select[Any]:
@@ -357,8 +387,10 @@ class GuardedTable:
 
     @cached_property
     def _select_fresh_tag(self) -> Select[Any]:
-        column = literal_column(self.rows.fresh_tag, self.table.c.tag.type)
-        return select(column).select_from(self.table).where(self._at(self._marks))
+        tag = self.rows.fresh_tag(lambda name: quoted(self._name(name)))
+        return (
+            select(literal_column(tag, Text())).select_from(self.table).where(self._at(self._marks))
+        )
 
     @property
     def _marks(self) -> list[BindParameter[Any]]:
@@ -368,7 +400,7 @@ class GuardedTable:
     def _mark_names(self) -> list[str]:
         return [one.key for one in self._marks]
 
-    def _named(self, key: Key) -> dict[str, Any]:
+    def _bound(self, key: Key) -> dict[str, Any]:
         return dict(zip(self._mark_names, key, strict=True))
 
     def came_of(self, step: Step, done: CursorResult[Any]) -> Any:
@@ -383,16 +415,24 @@ class GuardedTable:
         row = step.values if isinstance(step, Insert) else step.row
         return [row[name] for name in self.rows.key]
 
+    def _update(self, step: Update | KeepTag) -> Altering:
+        return update(self.table).where(self._still(step.row)).values(self._named(step.values))
+
+    def _named(self, values: Row) -> dict[str, Any]:
+        return {self._name(name): value for name, value in values.items()}
+
     def _at(self, key: Key) -> Any:
         return and_(*(column == part for column, part in zip(self.key, key, strict=True)))
 
     def _still(self, row: Row) -> Any:
         """The row as it was found: same key, same version, same incarnation."""
-        columns = self.table.c
+        version, incarnation = (
+            self.table.c[self._name(name)] for name in ("version", "incarnation")
+        )
         return and_(
             self._at([row[name] for name in self.rows.key]),
-            columns.version == row["version"],
-            columns.incarnation == row["incarnation"],
+            version == row["version"],
+            incarnation == row["incarnation"],
         )
 
 

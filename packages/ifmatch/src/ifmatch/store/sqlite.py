@@ -53,11 +53,12 @@ def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.
 class SQLiteStore:
     """The rows of one table as a store of the contract: each call is one committed transaction.
 
-    `path` is the database's file. `columns` are the table's content columns and its key's, all but
-    those of `ifmatch.store.triggers.guard_columns`, which it has too; `json` names those of them
-    that hold JSON as text. `rows` says what the key is and what is served. Keys are sequences, one
-    member for each column of the key; values are dicts of the content columns. Safe for any number
-    of threads, each with a connection of its own, and of processes.
+    `path` is the database's file. `columns` are the content columns of the resource and its key's;
+    nothing else of the table is read or written, but those of `guard`, which watches them, as
+    `ifmatch.store.triggers.guard_columns` makes them. `json` names those that hold JSON as text.
+    `rows` says what the key is and what is served. Keys are sequences, one member for each column
+    of the key; values are dicts of the content columns. Safe for any number of threads, each with
+    a connection of its own, and of processes.
     """
 
     def __init__(
@@ -68,12 +69,13 @@ class SQLiteStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        guard: str = "",
         synchronous: str = "FULL",
     ) -> None:
         self._path = path
         self._synchronous = synchronous
         self._rows = rows
-        self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json))
+        self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json), guard)
         self._content = [name for name in columns if name not in rows.key]
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []

@@ -143,7 +143,7 @@ class GuardedRows:
 
     # -- reading ---------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def tag_columns(self) -> tuple[str, ...]:
         """The columns that a tag is made of: of the content only what `moments` needs."""
         tagged = (*self.key, "version", "incarnation", "tag", "tag_stamp")
@@ -158,6 +158,8 @@ class GuardedRows:
 
     def tag_of(self, row: Row) -> Plan[ETag]:
         """The tag of a row of which `tag_columns` were found."""
+        if self.moments is None and self.is_fresh(row):  # the commonest look-up, without a detour
+            return self._etag(row["tag"])
         return (yield from self._current(row))[0]
 
     def validators(self, key: Key) -> Plan[Validators | None]:
@@ -205,13 +207,19 @@ class GuardedRows:
     # column. `fresh_tag` is that column: null where the tag is stale, or where the moment counts,
     # too, and then the plan is the way.
 
-    @cached_property
-    def fresh_tag(self) -> str:
-        """An expression, in the SQL of both databases: the stored tag while it is fresh."""
+    def fresh_tag(self, named: Callable[[str], str]) -> str:
+        """An expression, in the SQL of both databases: the stored tag while it is fresh.
+
+        `named` gives the guard's columns as the statement has them.
+        """
         if self.moments is not None:
             return "NULL"
+        version, incarnation, tag, stamp = map(
+            named, ("version", "incarnation", "tag", "tag_stamp")
+        )
         epoch = self.epoch.replace("'", "''")
-        return f"CASE WHEN tag_stamp = version || '.' || incarnation || '.{epoch}' THEN tag END"
+        made_of = f"{version} || '.' || {incarnation} || '.{epoch}'"
+        return f"CASE WHEN {stamp} = {made_of} THEN {tag} END"
 
     def of_fresh(self, tag: str) -> Validators:
         """The validators by what `fresh_tag` gave."""
