@@ -33,6 +33,7 @@ class Work:
     """
 
     copies = 10
+    round_seconds = ROUND_SECONDS
 
     def __init__(self, statement: str, **names: object) -> None:
         body = "\n".join([statement] * self.copies)
@@ -45,9 +46,9 @@ class Work:
     def loops(self) -> int:
         """How many loops fill a round."""
         loops = 1
-        while (took := self.seconds(loops) * loops * self.copies) < ROUND_SECONDS / 4:
+        while (took := self.seconds(loops) * loops * self.copies) < self.round_seconds / 4:
             loops *= 4
-        return max(1, round(loops * ROUND_SECONDS / took))
+        return max(1, round(loops * self.round_seconds / took))
 
 
 class LongWork(Work):

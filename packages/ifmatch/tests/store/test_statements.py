@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,9 +49,9 @@ def test_a_look_up_of_the_tag_selects_no_content_and_builds_no_body(database: An
     assert builder.built == 0
     assert len(statements) == 1
     selected = statements[0].partition("WHERE")[0]
-    for column in ("title", "n,", "ratio", "data"):
-        assert f"note.{column}" not in selected
-    assert "note.tag" in selected
+    for column in ("title", "n", "ratio", "data"):
+        assert column not in re.findall(r"\w+", selected)
+    assert 'THEN "tag" END' in selected
 
 
 def test_a_list_of_tags_builds_no_body_either(database: Any) -> None:

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import cached_property
 from typing import Any, TypeVar
 
 import psycopg
@@ -70,6 +71,13 @@ class _Table:
             text += self.sql.returning
         return text.encode(), parameters
 
+    @cached_property
+    def select_fresh_tag(self) -> bytes:
+        return self.sql.select_fresh_tag.encode()
+
+    def of_fresh(self, found: Sequence[str] | None) -> Validators | None:
+        return None if found is None else self.rows.of_fresh(found[0])
+
     def came_of(self, step: Step, done: Any, found: Any) -> Any:
         if isinstance(step, KeepTag | Delete):
             return bool(done.rowcount)
@@ -111,11 +119,17 @@ class PostgresStore:
         self._table = _Table(table, columns, rows, json=json, guard=guard)
 
     def tag(self, key: Key) -> ETag | None:
-        return self._read(self._table.rows.tag(key))
+        found = self.validators(key)
+        return None if found is None else found.etag
 
     def validators(self, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
-        return self._read(self._table.rows.validators(key))
+        with self._connections() as connection:
+            found = connection.execute(self._table.select_fresh_tag, key).fetchone()
+            if found is None or found[0] is not None:
+                return self._table.of_fresh(found)
+            plan = self._table.rows.validators(key)
+            return drive(plan, lambda step: self._do(connection, step))
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = self._read(self._table.rows.read(key))
@@ -169,11 +183,21 @@ class AsyncPostgresStore:
         self._table = _Table(table, columns, rows, json=json, guard=guard)
 
     async def tag(self, key: Key) -> ETag | None:
-        return await self._read(self._table.rows.tag(key))
+        found = await self.validators(key)
+        return None if found is None else found.etag
 
     async def validators(self, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
-        return await self._read(self._table.rows.validators(key))
+        async with self._connections() as connection:
+            done = await connection.execute(self._table.select_fresh_tag, key)
+            found = await done.fetchone()
+            if found is None or found[0] is not None:
+                return self._table.of_fresh(found)
+
+            def do(step: Step) -> Awaitable[Any]:
+                return self._do(connection, step)
+
+            return await drive_async(self._table.rows.validators(key), do)
 
     async def read(self, key: Key) -> Representation[Row] | None:
         found = await self._read(self._table.rows.read(key))

@@ -1,11 +1,17 @@
 """Edits by background jobs: read, change, write under that tag, and once more on a conflict.
 
-A person who meets a conflict decides; a job just makes its change anew, on the newer state. Between
-tries it waits a random time of a growing span (full jitter): a crowd that tries again at once meets
-itself again, and on a hot row that costs most of the throughput.
+A person who meets a conflict decides; a job just makes its change anew, on the newer state. How it
+does that depends on how long making the change takes:
 
-A `patch` without a guard needs none of this: it locks the row and changes the newest state. Edit by
-tag where making the change takes long, or asks other systems, so that no lock should be held.
+- **A brief change** is made anew under the row's lock, within the store's own transaction: nobody
+  comes between, so the second try is the last. While a row is fought over, edits of it begin so,
+  since a first try without the lock would be lost work.
+- **A long change**, one that asks other systems, never holds a lock. Between tries it waits a
+  random time of a growing span (full jitter): a crowd that tries again at once meets itself again,
+  and on a hot row that costs most of the throughput.
+
+A job whose change is always brief may as well call `patch` without a guard: it locks the row and
+changes the newest state.
 """
 
 from __future__ import annotations
@@ -13,14 +19,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ifmatch.core.errors import Conflict, Missing
-from ifmatch.core.guard import unchanged
+from ifmatch.core.guard import UNCONDITIONAL, Guard, unchanged
 from ifmatch.core.representation import Representation
 from ifmatch.store.contract import AsyncStore, Store
+from ifmatch.store.steps import drive, drive_async
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,13 +38,15 @@ class Budget:
     """How often and how long an edit is tried, and the spans that it waits in between.
 
     `seconds` is for all tries together; `first` and `cap` are the spans of the first wait and of
-    the longest, in seconds; each is twice the one before.
+    the longest, in seconds; each is twice the one before. A change is brief that takes less than
+    `brief` seconds: after a conflict it is made under the row's lock. With 0 none is.
     """
 
     tries: int = 20
     seconds: float = 10.0
     first: float = 0.001
     cap: float = 0.05
+    brief: float = 0.005
 
     def waits(
         self,
@@ -70,6 +79,117 @@ class Edited(Generic[V]):
     tries: int
 
 
+class Crowds:
+    """Which rows were fought over within the last second, by what this process saw.
+
+    A hint and no guard: an edit is right whatever is in here. Safe for threads.
+    """
+
+    seconds = 1.0
+    most = 1_000
+
+    def __init__(self) -> None:
+        self._until: dict[object, float] = {}
+
+    def saw(self, row: object, now: float) -> None:
+        """Somebody was overtaken at `row`."""
+        if len(self._until) >= self.most:
+            self._until.clear()
+        self._until[row] = now + self.seconds
+
+    def left(self, row: object) -> None:
+        """Begin at `row` without its lock again."""
+        self._until.pop(row, None)
+
+    def at(self, row: object, now: float) -> bool:
+        """Whether somebody was overtaken there lately."""
+        return now < self._until.get(row, now)
+
+
+_crowds = Crowds()
+
+
+# What an edit asks of a store; drivers send what came of it, a Conflict as a value.
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    change: Callable[[Any], Any]
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    seconds: float
+
+
+_Step = _Read | _Patch | _Wait
+_Plan = Generator[_Step, Any, Edited[V]]
+
+
+class _Timed(Generic[V]):
+    """A change, and how long it took when it was made last."""
+
+    def __init__(self, change: Callable[[V], V], clock: Callable[[], float]) -> None:
+        self._change = change
+        self._clock = clock
+        self.took = 0.0
+
+    def __call__(self, value: V) -> V:
+        began = self._clock()
+        try:
+            return self._change(value)
+        finally:
+            self.took = self._clock() - began
+
+
+def _plan(
+    store: object,
+    key: object,
+    change: Callable[[V], V],
+    budget: Budget,
+    crowds: Crowds,
+    clock: Callable[[], float],
+) -> _Plan[V]:
+    row = (id(store), repr(key))
+    timed, waits, tries = _Timed(change, clock), budget.waits(clock), 1
+    locked = budget.brief > 0 and crowds.at(row, clock())
+    while not locked:
+        made = yield from _once(key, timed)
+        if not isinstance(made, Conflict):
+            return Edited(made, tries)
+        wait = next(waits, None)
+        if wait is None:
+            raise made
+        tries += 1
+        locked = timed.took < budget.brief
+        if locked:
+            crowds.saw(row, clock())
+        else:
+            yield _Wait(wait)
+    made = yield _Patch(timed, UNCONDITIONAL)
+    if timed.took >= budget.brief:
+        crowds.left(row)
+    if isinstance(made, Conflict):
+        raise made
+    return Edited(made, tries)
+
+
+def _once(key: object, change: Callable[[V], V]) -> Generator[_Step, Any, Any]:
+    """Read, change, and write under the tag that was read."""
+    found = yield _Read()
+    if found is None:
+        raise Missing(key)
+    value, tag = change(found.value), found.etag
+    # No `replace`: a store told `already_applied` would excuse one where two add the same.
+    return (yield _Patch(lambda _: value, unchanged(tag)))
+
+
 def edit(
     store: Store[K, V],
     key: K,
@@ -77,45 +197,48 @@ def edit(
     budget: Budget = PATIENT,
     *,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    crowds: Crowds = _crowds,
 ) -> Edited[V]:
     """Store what `change` makes of the current value, on whatever state that is in the end.
 
-    `change` is called once for each try and must have no other effects. Raises Missing where there
-    is nothing, and the last Conflict when the budget is spent.
+    `change` is called once for each try and must have no other effects; within the store's
+    transaction only where it is brief. Raises Missing where there is nothing, and the last Conflict
+    when the budget is spent.
     """
-    waits, tries = budget.waits(), 1
-    while True:
-        found = store.read(key)
-        if found is None:
-            raise Missing(key)
+
+    def do(step: _Step) -> Any:
+        if isinstance(step, _Wait):
+            return sleep(step.seconds)
+        if isinstance(step, _Read):
+            return store.read(key)
         try:
-            made = store.replace(key, change(found.value), unchanged(found.etag))
-        except Conflict:
-            wait = next(waits, None)
-            if wait is None:
-                raise
-        else:
-            return Edited(made, tries)
-        sleep(wait)
-        tries += 1
+            return store.patch(key, step.change, step.guard)
+        except Conflict as conflict:
+            return conflict
+
+    return drive(_plan(store, key, change, budget, crowds, clock), do)
 
 
 async def edit_async(
-    store: AsyncStore[K, V], key: K, change: Callable[[V], V], budget: Budget = PATIENT
+    store: AsyncStore[K, V],
+    key: K,
+    change: Callable[[V], V],
+    budget: Budget = PATIENT,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    crowds: Crowds = _crowds,
 ) -> Edited[V]:
     """The same where calls are awaited."""
-    waits, tries = budget.waits(), 1
-    while True:
-        found = await store.read(key)
-        if found is None:
-            raise Missing(key)
+
+    async def do(step: _Step) -> Any:
+        if isinstance(step, _Wait):
+            return await asyncio.sleep(step.seconds)
+        if isinstance(step, _Read):
+            return await store.read(key)
         try:
-            made = await store.replace(key, change(found.value), unchanged(found.etag))
-        except Conflict:
-            wait = next(waits, None)
-            if wait is None:
-                raise
-        else:
-            return Edited(made, tries)
-        await asyncio.sleep(wait)
-        tries += 1
+            return await store.patch(key, step.change, step.guard)
+        except Conflict as conflict:
+            return conflict
+
+    return await drive_async(_plan(store, key, change, budget, crowds, clock), do)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -25,12 +26,15 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Executable,
+    Select,
     Table,
     Text,
     TypeDecorator,
     and_,
+    bindparam,
     delete,
     event,
+    literal_column,
     select,
     update,
 )
@@ -46,6 +50,7 @@ from ifmatch.core.representation import Representation
 from ifmatch.store.contents import Contents
 from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
 from ifmatch.store.moments import Moments
+from ifmatch.store.statements import quoted
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -53,7 +58,6 @@ from ifmatch.store.steps import (
     Find,
     FindTag,
     GuardedRows,
-    InPart,
     Insert,
     KeepTag,
     Key,
@@ -255,7 +259,8 @@ class GuardedTable:
 
         The body is built only where the stored tag is stale.
         """
-        return self._drive(connection, self.rows.tag(key))
+        found = self.validators(connection, key)
+        return None if found is None else found.etag
 
     def tag_of(self, connection: Connection, row: Row) -> ETag:
         """The tag of a row of which `tag_columns` were selected."""
@@ -263,6 +268,12 @@ class GuardedTable:
 
     def validators(self, connection: Connection, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        if self.rows.moments is None:
+            found = connection.execute(self._select_fresh_tag, self._bound(key)).one_or_none()
+            if found is None:
+                return None
+            if found[0] is not None:
+                return self.rows.of_fresh(found[0])
         return self._drive(connection, self.rows.validators(key))
 
     def validators_of(self, connection: Connection, row: Row) -> Validators:
@@ -296,7 +307,7 @@ class GuardedTable:
 
         Raises Missing where there is none. `change` may be called again on a newer row.
         """
-        return self.write(connection, key, change, InPart(guard))
+        return self._drive(connection, self.rows.patch(key, change, guard))
 
     def delete(
         self, connection: Connection, key: Key, guard: Guard = UNCONDITIONAL
@@ -326,22 +337,23 @@ class GuardedTable:
         return drive(plan, lambda step: self._do(connection, step))
 
     def _do(self, connection: Connection, step: Step) -> Any:
+        if isinstance(step, Find | FindTag):
+            return self.came_of(
+                step, connection.execute(self._look_up(step), self._bound(step.key))
+            )
         done = connection.execute(self.statement(step, connection.dialect.name))
         if isinstance(step, Insert | Update) and connection.dialect.name == "sqlite":
             # Its RETURNING shows 1 where the column holds 1.0, and the row from before triggers.
-            found = Find(self.key_of(step))
-            return self._do(connection, found) if done.rowcount else None
+            written = Find(self.key_of(step))
+            return self._do(connection, written) if done.rowcount else None
         return self.came_of(step, done)
 
     def statement(self, step: Step, dialect: str) -> Executable:
         """What does a step. On SQLite the row that was written is to be found again."""
         returning = () if dialect == "sqlite" else self._selected
         match step:
-            case Find():
-                query = select(*self._selected).where(self._at(step.key))
-                return query.with_for_update() if step.lock else query
-            case FindTag():
-                return select(*self.tag_columns).where(self._at(step.key))
+            case Find() | FindTag():
+                return self._look_up(step).params(self._bound(step.key))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
@@ -355,12 +367,48 @@ class GuardedTable:
             case Delete():
                 return delete(self.table).where(self._still(step.row))
 
+    def _look_up(self, step: Find | FindTag) -> Select[Any]:
+        """The statement of a look-up, made once: making it costs more than executing it."""
+        if isinstance(step, FindTag):
+            return self._select_tag
+        return self._select_locked if step.lock else self._select
+
+    @cached_property
+    def _select(self) -> Select[Any]:
+        return select(*self._selected).where(self._at(self._marks))
+
+    @cached_property
+    def _select_locked(self) -> Select[Any]:
+        return self._select.with_for_update()
+
+    @cached_property
+    def _select_tag(self) -> Select[Any]:
+        return select(*self.tag_columns).where(self._at(self._marks))
+
+    @cached_property
+    def _select_fresh_tag(self) -> Select[Any]:
+        tag = self.rows.fresh_tag(lambda name: quoted(self._name(name)))
+        return (
+            select(literal_column(tag, Text())).select_from(self.table).where(self._at(self._marks))
+        )
+
+    @property
+    def _marks(self) -> list[BindParameter[Any]]:
+        return [bindparam(f"key_{at}", type_=one.type) for at, one in enumerate(self.key)]
+
+    @cached_property
+    def _mark_names(self) -> list[str]:
+        return [one.key for one in self._marks]
+
+    def _bound(self, key: Key) -> dict[str, Any]:
+        return dict(zip(self._mark_names, key, strict=True))
+
     def came_of(self, step: Step, done: CursorResult[Any]) -> Any:
         """What a plan is sent for a step whose statement was executed."""
         if isinstance(step, KeepTag | Delete):
             return bool(done.rowcount)
         row = done.one_or_none()
-        return None if row is None else row._asdict()
+        return None if row is None else dict(zip(done.keys(), row, strict=True))
 
     def key_of(self, step: Insert | Update) -> Key:
         """The key of the row that a step writes."""

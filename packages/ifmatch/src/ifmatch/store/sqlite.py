@@ -36,6 +36,7 @@ from ifmatch.store.steps import (
 
 T = TypeVar("T")
 _BUSY_SECONDS = 30
+_MOST_KNOWN = 10_000
 
 
 def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -79,15 +80,29 @@ class SQLiteStore:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
+        self._known: dict[Key, tuple[list[int], Validators]] = {}
 
     # -- the contract ----------------------------------------------------------------------
 
     def tag(self, key: Key) -> ETag | None:
-        return drive(self._rows.tag(key), self._do)
+        found = self.validators(key)
+        return None if found is None else found.etag
 
     def validators(self, key: Key) -> Validators | None:
-        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
-        return drive(self._rows.validators(key), self._do)
+        """The current tag as `tag` gives it, and until when it holds if nobody writes.
+
+        Asked again for a row, the database is only asked whether that is still the one: a 304 then
+        costs about what the look-up of one column does.
+        """
+        try:
+            state, known = self._known[key]
+            cursor = self._local.cursor
+        except (KeyError, AttributeError, TypeError):  # not seen, another thread, a list
+            return self._look_up(key)
+        # The key as it is given, not as it was seen: 1, 1.0 and true are one key to a dict only.
+        if cursor.execute(self._sql.is_still, (*key, *state)).fetchone() is not None:
+            return known
+        return self._look_up(key)
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = drive(self._rows.read(key), self._do)
@@ -117,6 +132,7 @@ class SQLiteStore:
         if found is None:
             found = connect(self._path, synchronous=self._synchronous)
             self._local.connection = found
+            self._local.cursor = found.cursor()
             self._opened.append(found)
         return found
 
@@ -125,6 +141,7 @@ class SQLiteStore:
         while self._opened:
             self._opened.pop().close()
         self._local = threading.local()
+        self._known = {}
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -145,9 +162,29 @@ class SQLiteStore:
             made = drive(plan(), self._do)
         return self._value(made)
 
+    def _look_up(self, key: Key) -> Validators | None:
+        row = self.connection.execute(self._sql.select_fresh_tag, key).fetchone()
+        if row is None:
+            return None
+        tag, *state = row
+        if tag is None:
+            return drive(self._rows.validators(key), self._do)
+        found = self._rows.of_fresh(tag)
+        # A tag is kept for the state that it was stored for, and only for one that is committed:
+        # after a rollback the same version may come again, of another state.
+        if not self.connection.in_transaction:
+            self._keep(key, state, found)
+        return found
+
+    def _keep(self, key: Key, state: list[int], found: Validators) -> None:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known = {}
+        if isinstance(key, tuple):
+            self._known[key] = state, found
+
     def _do(self, step: Step) -> Any:
         sql, connection = self._sql, self.connection
-        if isinstance(step, Find):  # one writer has the whole file: there is no lock on a row
+        if isinstance(step, Find) and step.lock:  # one writer has the whole file
             step = Find(step.key)
         done = connection.execute(*sql.of(step))
         match step:

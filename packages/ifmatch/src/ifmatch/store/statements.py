@@ -109,6 +109,19 @@ class Statements:
         row = step.values if isinstance(step, Insert) else step.row
         return [row[name] for name in self.rows.key]
 
+    @cached_property
+    def select_fresh_tag(self) -> str:
+        """What finds `GuardedRows.fresh_tag` of a row, with its version and incarnation."""
+        tag = self.rows.fresh_tag(self._named)
+        tag = tag if self.mark == "?" else tag.replace("%", "%%")
+        state = self._listed(("version", "incarnation"))
+        return f"SELECT {tag}, {state} FROM {quoted(self.table)} WHERE {self._at}"
+
+    @cached_property
+    def is_still(self) -> str:
+        """What finds one row while it has this key, version and incarnation; no column is read."""
+        return f"SELECT 1 FROM {quoted(self.table)} WHERE {self._still}"
+
     # -- pieces ----------------------------------------------------------------------------
 
     @cached_property

@@ -203,6 +203,32 @@ class GuardedRows:
         """Whether the stored tag is that of the row's state."""
         return row["tag"] is not None and bool(row["tag_stamp"] == self._stamp(row))
 
+    # A look-up of the tag may leave the judgement of its stamp to the database, and so read one
+    # column. `fresh_tag` is that column: null where the tag is stale, or where the moment counts,
+    # too, and then the plan is the way.
+
+    def fresh_tag(self, named: Callable[[str], str]) -> str:
+        """An expression, in the SQL of both databases: the stored tag while it is fresh.
+
+        `named` gives the guard's columns as the statement has them.
+        """
+        if self.moments is not None:
+            return "NULL"
+        version, incarnation, tag, stamp = map(
+            named, ("version", "incarnation", "tag", "tag_stamp")
+        )
+        epoch = self.epoch.replace("'", "''")
+        made_of = f"{version} || '.' || {incarnation} || '.{epoch}'"
+        return f"CASE WHEN {stamp} = {made_of} THEN {tag} END"
+
+    def of_fresh(self, tag: str) -> Validators:
+        """The validators by what `fresh_tag` gave."""
+        return self._seen[tag]
+
+    @cached_property
+    def _seen(self) -> _Seen:
+        return _Seen(self._etag)
+
     # -- writing ---------------------------------------------------------------------------
 
     def replace(self, key: Key, values: Row, guard: Guard) -> Plan[Representation[Row]]:
@@ -214,8 +240,12 @@ class GuardedRows:
         return self.write(key, lambda _: values, CREATE_ONLY, insert=values)
 
     def patch(self, key: Key, change: Change, guard: Guard) -> Plan[Representation[Row]]:
-        """Set the content columns that `change` gives for the current row; Missing without one."""
-        return self.write(key, change, InPart(guard))
+        """Set the content columns that `change` gives for the current row; Missing without one.
+
+        Without a condition the row is locked when it is found: its newest state is what is to be
+        changed, whoever else writes, and to be overtaken would be for nothing.
+        """
+        return self.write(key, change, InPart(guard), lock=guard is UNCONDITIONAL)
 
     def delete(self, key: Key, guard: Guard) -> Plan[Representation[Row]]:
         """Delete the row and return what it was; raises Conflict or Missing."""
@@ -232,15 +262,22 @@ class GuardedRows:
         raise _storm(key)
 
     def write(
-        self, key: Key, change: Change, guard: Guard = UNCONDITIONAL, *, insert: Row | None = None
+        self,
+        key: Key,
+        change: Change,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        insert: Row | None = None,
+        lock: bool = False,
     ) -> Plan[Representation[Row]]:
         """Set what `change` gives for the row that is there, or insert `insert` where none is.
 
         What `replace`, `create` and `patch` are made of, for a caller who wants to see the row
-        that is replaced. Without `insert` an absent row is Missing.
+        that is replaced. Without `insert` an absent row is Missing. With `lock` the row is locked
+        from the first try on.
         """
         for attempt in range(TRIES):
-            row = yield Find(key, lock=attempt > 0)
+            row = yield Find(key, lock=lock or attempt > 0)
             if row is not None:
                 done = yield from self._update(row, change, guard)
             elif insert is None:
@@ -312,6 +349,21 @@ class GuardedRows:
 
     def _tag_values(self, row: Row, body: bytes) -> dict[str, str]:
         return {"tag": state_digest(body), "tag_stamp": self._stamp(row)}
+
+
+class _Seen(dict[str, Validators]):
+    """Validators by their opaque tags. What is polled is polled again, and making them costs."""
+
+    most = 10_000
+
+    def __init__(self, etag: Callable[[str], ETag]) -> None:
+        self._etag = etag
+
+    def __missing__(self, tag: str) -> Validators:
+        if len(self) >= self.most:
+            self.clear()
+        made = self[tag] = Validators(self._etag(tag))
+        return made
 
 
 # The first try takes no lock, which is enough when nobody else writes. Under the row's lock nobody
