@@ -26,6 +26,8 @@ from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, Look, statement
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -242,12 +244,20 @@ class DjangoStore:
 
     No signals are sent and no `auto_now` is set by an update: use `stamps` of `rows` for times.
 
+    `scopes` are the fields of each scope that has a `collection_counter`.
+
     With `triggers` the first call looks whether the table has its guard triggers, and raises
     ImpossibleDeclaration if not; without, who writes past the store and `save()` goes unseen.
     """
 
     def __init__(
-        self, model: Any, rows: GuardedRows, *, using: str = "default", triggers: bool = True
+        self,
+        model: Any,
+        rows: GuardedRows,
+        *,
+        using: str = "default",
+        triggers: bool = True,
+        scopes: Iterable[Sequence[str]] = (),
     ) -> None:
         self._model = model
         self._rows = rows
@@ -256,6 +266,9 @@ class DjangoStore:
         fields = model._meta.concrete_fields
         _declared(model, rows, connections[using])
         self._names = [one.attname for one in fields]
+        self._columns = {name: one.column for one in fields for name in (one.name, one.attname)}
+        counted = [[one.column for one in _fields(model, scope)] for scope in scopes]
+        self._counters = Counters(connections[using].vendor, model._meta.db_table, counted)
         self._content = {
             one.attname: one
             for one in fields
@@ -291,6 +304,17 @@ class DjangoStore:
     def create(self, key: Key, value: Row) -> Representation[Row]:
         held = self._held(value)
         return self._write(lambda: self._rows.create(key, held))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        """As the contract has it; in a transaction of the caller's it is as that one sees it."""
+        at = {self._columns.get(name, name): value for name, value in scope.items()}
+        return drive(self._counters.tag(at, query=query, epoch=self._rows.epoch), self._look)
+
+    def _look(self, step: Look) -> Sequence[Any]:
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(*statement(step, "%s"))
+            found: Sequence[Any] = cursor.fetchone()
+        return found
 
     # -- transactions ----------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from psycopg import AsyncConnection, Connection
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, on, on_async
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.statements import Statements
 from ifmatch.store.steps import (
     Change,
@@ -57,9 +59,11 @@ class _Table:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
     ) -> None:
         self.rows = rows
         self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json))
+        self.counters = Counters("postgresql", table, scopes)
         self.content = [name for name in columns if name not in rows.key]
 
     def statement(self, step: Step) -> tuple[bytes, list[Any]]:
@@ -91,7 +95,7 @@ class PostgresStore:
     """The rows of one table as a store of the contract: each call is one committed transaction.
 
     `connections()` gives a connection in a context that commits at its end, as
-    `psycopg_pool.ConnectionPool.connection` does. `table`, `columns`, `rows` and `json` as for
+    `psycopg_pool.ConnectionPool.connection` does. The others are those of
     `ifmatch.store.sqlite.SQLiteStore`.
     """
 
@@ -103,9 +107,10 @@ class PostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes)
 
     def tag(self, key: Key) -> ETag | None:
         return self._read(self._table.rows.tag(key))
@@ -126,6 +131,11 @@ class PostgresStore:
 
     def create(self, key: Key, value: Row) -> Representation[Row]:
         return self._write(lambda: self._table.rows.create(key, value))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        plan = self._table.counters.tag(scope, query=query, epoch=self._table.rows.epoch)
+        with self._connections() as connection:
+            return drive(plan, on(connection, "%s"))
 
     def _read(self, plan: Plan[T]) -> T:
         with self._connections() as connection:
@@ -156,9 +166,10 @@ class AsyncPostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes)
 
     async def tag(self, key: Key) -> ETag | None:
         return await self._read(self._table.rows.tag(key))
@@ -183,6 +194,11 @@ class AsyncPostgresStore:
 
     async def create(self, key: Key, value: Row) -> Representation[Row]:
         return await self._write(lambda: self._table.rows.create(key, value))
+
+    async def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        plan = self._table.counters.tag(scope, query=query, epoch=self._table.rows.epoch)
+        async with self._connections() as connection:
+            return await drive_async(plan, on_async(connection))
 
     async def _read(self, plan: Plan[T]) -> T:
         async with self._connections() as connection:

@@ -40,6 +40,8 @@ from ifmatch.core.canonical import canonical
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, on_sqlalchemy
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -170,7 +172,8 @@ class GuardedTable:
     Methods work in the transaction of the connection that they are given.
 
     `represent`, `epoch`, `strong`, `already_applied` and `stamps` are those of
-    `ifmatch.store.steps.GuardedRows`.
+    `ifmatch.store.steps.GuardedRows`. `scopes` are the columns of each scope that has a
+    `collection_counter`, in its order.
     """
 
     table: Table
@@ -180,6 +183,7 @@ class GuardedTable:
     strong: bool = False
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
+    scopes: Sequence[Sequence[str]] = ()
 
     @cached_property
     def rows(self) -> GuardedRows:
@@ -218,6 +222,27 @@ class GuardedTable:
     def of(self, row: Row) -> Representation[Row]:
         """The representation of a row of which all columns were selected."""
         return self.rows.of(row)
+
+    def collection_tag(
+        self, connection: Connection, scope: ScopeValues = EVERYTHING, *, query: Any = None
+    ) -> ETag:
+        """The tag of all rows within a scope, from one look-up that reads none of them.
+
+        Where `connection` is `reading`, it is of the snapshot that the rows are read in.
+        """
+        plan = self._counters_in(connection).tag(scope, query=query, epoch=self.epoch)
+        return drive(plan, on_sqlalchemy(connection))
+
+    def _counters_in(self, connection: Connection) -> Counters:
+        made = self._counters.get(connection.engine)
+        if made is None:
+            made = Counters(connection.dialect.name, self.table.name, self.scopes)
+            self._counters[connection.engine] = made
+        return made
+
+    @cached_property
+    def _counters(self) -> WeakKeyDictionary[Engine, Counters]:
+        return WeakKeyDictionary()
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -370,6 +395,10 @@ class SQLAlchemyStore:
 
     def create(self, key: Sequence[Any], value: Row) -> Representation[Row]:
         return self._value(transact(self._engine, lambda on: self._rows.create(on, key, value)))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        with reading(self._engine) as connection:
+            return self._rows.collection_tag(connection, scope, query=query)
 
     def _content_of(self, row: Row) -> dict[str, Any]:
         return {name: row[name] for name in self._content}

@@ -348,6 +348,16 @@ def collection_counter(
     ]
 
 
+def counter_triggers(dialect: str, table: str, scope: Sequence[str]) -> list[str]:
+    """The names of the triggers that raise a counter; the table's own one of updates is first.
+
+    >>> counter_triggers("postgresql", "flag", ["project"])[:2]
+    ['flag_version', 'flag_counter_project_insert']
+    """
+    name = _name(table, "counter", *scope)
+    return [f"{table}_version", *(_name(name, suffix) for suffix in _SUFFIXES[dialect])]
+
+
 def drop_collection_counter(dialect: str, table: str, scope: Sequence[str]) -> list[str]:
     """Statements that undo `collection_counter`; the table of counters stays."""
     name = counter_name(table, scope).replace("'", "''")
