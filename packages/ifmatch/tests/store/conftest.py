@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import create_triggers, guard_columns
 from ifmatch.testing import store_contract
 from ifmatch.testing.store_contract import Synchronous
+from packages.ifmatch.tests.store.connections import AsyncConnections, Connections, Loop
+from packages.ifmatch.tests.store.crowd import Crowd
 
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
@@ -196,8 +197,11 @@ def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iter
         yield Shelf(MemoryStore(strong=strong, **more), strong)
         return
     if request.param in DJANGO:
-        with open_django(request.param.removeprefix("django-"), request) as alias:
-            yield Shelf(django_store(alias, strong=strong, **more), strong)
+        with (
+            open_django(request.param.removeprefix("django-"), request) as alias,
+            closing(django_store(alias, strong=strong, **more)) as store,
+        ):
+            yield Shelf(store, strong)
         return
     on_sqlite = request.param in ("sqlite", "sqlite3")
     made = open_database("sqlite" if on_sqlite else "postgresql", request)
@@ -215,26 +219,31 @@ class _Drivers:
 
     def __init__(self, database: Database) -> None:
         self.address = database.address
-        self.stores: list[SQLiteStore] = []
+        self.open = ExitStack()
 
     def store(self, kind: str, rows: GuardedRows) -> Any:
         table = ("note", CONTENT, rows)
         if kind == "sqlite3":
-            self.stores.append(SQLiteStore(self.address, *table, json=["data"]))
-            return self.stores[-1]
+            made = SQLiteStore(self.address, *table, json=["data"])
+            return self.open.enter_context(closing(made))
         if kind == "psycopg":
-            return PostgresStore(lambda: psycopg.connect(self.address), *table, json=["data"])
-        store = AsyncPostgresStore(self.connection, *table, json=["data"])
-        return Synchronous(store, asyncio.run)  # in any thread
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        async with await psycopg.AsyncConnection.connect(self.address) as connection:
-            yield connection
+            connections = self.open.enter_context(closing(Connections(self.address)))
+            return PostgresStore(connections.connection, *table, json=["data"])
+        loop = self.open.enter_context(closing(Loop()))
+        awaited = AsyncConnections(self.address)
+        self.open.callback(lambda: loop.run(awaited.close()))
+        store = AsyncPostgresStore(awaited.connection, *table, json=["data"])
+        return Synchronous(store, loop.run)  # in any thread
 
     def close(self) -> None:
-        for store in self.stores:
-            store.close()
+        self.open.close()
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    """Threads that start together."""
+    with closing(Crowd()) as made:
+        yield made
 
 
 # -- Django ---------------------------------------------------------------------------------------

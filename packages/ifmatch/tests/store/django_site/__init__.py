@@ -78,20 +78,27 @@ def drop_everything(alias: str) -> None:
 
 
 class PerThread:
-    """A store whose threads hang up: a thread that ends would leave its connection open."""
+    """A store whose threads hang up in the end: one that ends leaves its connection open."""
 
     def __init__(self, store: Any, alias: str) -> None:
         self._store = store
         self._alias = alias
+        self._opened: set[Any] = set()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
 
         def called(*arguments: Any, **named: Any) -> Any:
-            try:
-                return method(*arguments, **named)
-            finally:
-                if threading.current_thread() is not threading.main_thread():
-                    connections[self._alias].close()
+            if threading.current_thread() is not threading.main_thread():
+                self._opened.add(connections[self._alias])
+            return method(*arguments, **named)
 
         return called
+
+    def close(self) -> None:
+        """Of all threads but the main one; nobody may be using the store any more."""
+        while self._opened:
+            opened = self._opened.pop()
+            opened.inc_thread_sharing()
+            opened.close()
+            opened.dec_thread_sharing()
