@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import psycopg
 import pytest
 from sqlalchemy import (
     Column,
-    Connection,
     Float,
     Integer,
     MetaData,
@@ -21,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
-    event,
     text,
 )
 
@@ -31,16 +28,17 @@ from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
 from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
-from ifmatch.store.triggers import create_triggers, guard_columns
+from ifmatch.store.triggers import collection_counter, create_triggers, guard_columns
 from ifmatch.testing import store_contract
 from ifmatch.testing.store_contract import Synchronous
 from packages.ifmatch.tests.store.connections import AsyncConnections, Connections, Loop
 from packages.ifmatch.tests.store.crowd import Crowd
+from packages.ifmatch.tests.store.kinds import DATABASES, DJANGO, ON_DATABASES, STORES
+from packages.ifmatch.tests.store.plain_sql import PlainSQL, Rows
+from packages.ifmatch.tests.store.watch import Watch
 
 Row = dict[str, Any]
 CONTENT = ["owner", "id", "title", "n", "ratio", "data"]
-DATABASES = ("sqlite", "postgresql")
-DJANGO = ("django-sqlite", "django-postgresql")
 
 
 def note(title: str = "Tea", n: int = 0, data: Any = None, ratio: float = 0.5) -> Row:
@@ -53,11 +51,60 @@ def represent(row: Any) -> Row:
     return {name: row[name] for name in ("title", "n", "ratio", "data")}
 
 
+SCOPES = ((), ("owner",), ("title",))
+"""Those that the contract asks for."""
+
+
 @dataclass
 class Shelf(store_contract.Shelf):
-    """A store, and what it stands on: `database` is None in memory."""
+    """A store of one of the kinds, and what it stands on."""
 
-    database: Database | None = None
+    opened: Opened
+    options: dict[str, Any]
+
+    def reopened(self) -> Any:
+        return self.opened.store(strong=self.strong, **self.options)
+
+    def behind(self) -> store_contract.Behind:
+        return self.opened.rows
+
+
+@dataclass
+class Opened:
+    """A kind of store on an empty table, as seen and changed from outside.
+
+    `make` makes a store, such as another process has; its options are those of `GuardedRows`, and
+    `scopes`.
+    """
+
+    make: Callable[..., Any]
+    rows: Rows
+    watch: Watch
+    content: Sequence[str] = ("title", "n", "ratio", "data")
+
+    def store(self, **options: Any) -> Any:
+        return self.make(**{"represent": represent, "scopes": SCOPES} | options)
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.rows.sql.on_sqlite
+
+    def execute(self, *statements: str, wait: float = 10) -> list[Any]:
+        """Plain SQL, in which `{note}` is the table and `{id}` the second column of its key."""
+        named = {"note": self.rows.table, "id": self.rows.number}
+        return self.rows.sql.execute(*(one.format(**named) for one in statements), wait=wait)
+
+    def count(self) -> Opened:
+        """The same, with the triggers of the counters."""
+        table, identity = self.rows.table, ["owner", self.rows.number]
+        dialect = "sqlite" if self.on_sqlite else "postgresql"
+        made = [
+            one
+            for scope in SCOPES
+            for one in collection_counter(dialect, table, scope=scope, identity=identity)
+        ]
+        self.rows.sql.execute(*made if self.on_sqlite else [";".join(made)])
+        return self
 
 
 class Database:
@@ -66,6 +113,8 @@ class Database:
     def __init__(self, url: str, address: str) -> None:
         self.engine = configure(create_engine(url, pool_size=20))
         self.address = address
+        self.watch = Watch()
+        self.watch.look_at(self.engine)
         self.table = Table(
             "note",
             MetaData(),
@@ -101,36 +150,14 @@ class Database:
         return SQLAlchemyStore(self.engine, self.rows(**more))
 
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
-        """Plain SQL through a connection of its own, in one transaction; the last one's rows.
+        """Plain SQL through a connection of its own: see `PlainSQL`."""
+        return PlainSQL(self.address, self.on_sqlite).execute(*statements, wait=wait)
 
-        It waits for locks that long, and then raises what the driver raises.
-        """
-        if self.on_sqlite:
-            with closing(sqlite3.connect(self.address, timeout=wait)) as sqlite, sqlite:
-                return [sqlite.execute(one).fetchall() for one in statements][-1]
-        options = f"-c lock_timeout={int(wait * 1000) or 1}"
-        with psycopg.connect(self.address, options=options) as postgresql:
-            found: list[Any] = []
-            for one in statements:
-                cursor = postgresql.execute(one.encode())
-                found = cursor.fetchall() if cursor.description else []
-            return found
-
-    @contextmanager
-    def before_statement(self, number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    def before_statement(
+        self, number: int, act: Callable[[], None]
+    ) -> AbstractContextManager[list[str]]:
         """Act once, before the statement of that number; yields the statements that were run."""
-        seen: list[str] = []
-
-        def look(_on: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-            seen.append(statement)
-            if len(seen) == number:
-                act()
-
-        event.listen(self.engine, "before_cursor_execute", look)
-        try:
-            yield seen
-        finally:
-            event.remove(self.engine, "before_cursor_execute", look)
+        return self.watch.before(number, act)
 
 
 @pytest.fixture(scope="session")
@@ -140,11 +167,11 @@ def notes_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.D
         yield made
 
 
-def open_database(kind: str, request: pytest.FixtureRequest) -> Database:
+def open_database(kind: str, request: pytest.FixtureRequest, version: str = "") -> Database:
     if kind == "sqlite":
         folder: Path = request.getfixturevalue("tmp_path")
         return Database(f"sqlite:///{folder / 'notes.db'}", str(folder / "notes.db"))
-    on: postgres.Database = request.getfixturevalue("notes_on_postgresql")
+    on: postgres.Database = request.getfixturevalue(f"notes_on_{version or 'postgresql'}")
     return Database(on.url, on.dsn)
 
 
@@ -177,66 +204,118 @@ def strong(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "strong")
 
 
-STORES = ["memory", *DATABASES, "sqlite3", "psycopg", "psycopg-async", *DJANGO]
+@pytest.fixture
+def open_shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Any]:
+    """Gives the shelf of a kind of store, empty; its options are those of `GuardedRows`."""
+    with ExitStack() as closed:
+        yield lambda kind, **options: closed.enter_context(
+            shelf_of(kind, request, strong=strong, **options)
+        )
 
 
 @pytest.fixture(params=STORES)
-def shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
+def shelf(request: pytest.FixtureRequest, open_shelf: Any) -> store_contract.Shelf:
     """Each store in each mode, empty."""
-    yield from _shelf(request, strong=strong)
+    made: store_contract.Shelf = open_shelf(request.param)
+    return made
 
 
-@pytest.fixture(params=STORES)
-def excusing(request: pytest.FixtureRequest, strong: bool) -> Iterator[Shelf]:
-    """The same, told to let a replacement pass whose wish is fulfilled already (13.1.1)."""
-    yield from _shelf(request, strong=strong, already_applied=True)
+@pytest.fixture(params=ON_DATABASES)
+def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """Each kind of store that stands on a database, on an empty table with counters."""
+    with open_store(request.param, request) as made:
+        yield made.count()
 
 
-def _shelf(request: pytest.FixtureRequest, *, strong: bool, **more: Any) -> Iterator[Shelf]:
-    if request.param == "memory":
-        yield Shelf(MemoryStore(strong=strong, **more), strong)
+@contextmanager
+def shelf_of(
+    kind: str, request: pytest.FixtureRequest, *, strong: bool, **options: Any
+) -> Iterator[store_contract.Shelf]:
+    if kind == "memory":
+        yield store_contract.Shelf(memory_store(strong=strong, **options), strong)
         return
-    if request.param in DJANGO:
-        with (
-            open_django(request.param.removeprefix("django-"), request) as alias,
-            closing(django_store(alias, strong=strong, **more)) as store,
-        ):
-            yield Shelf(store, strong)
-        return
-    on_sqlite = request.param in ("sqlite", "sqlite3")
-    made = open_database("sqlite" if on_sqlite else "postgresql", request)
-    if request.param in DATABASES:
-        yield Shelf(made.store(strong=strong, **more), strong, made)
-    else:
-        rows = GuardedRows(("owner", "id"), represent, strong=strong, **more)
-        with closing(_Drivers(made)) as drivers:
-            yield Shelf(drivers.store(request.param, rows), strong, made)
-    made.engine.dispose()
+    with open_store(kind, request) as opened:
+        opened.count()
+        yield Shelf(opened.store(strong=strong, **options), strong, opened, options)
 
 
-class _Drivers:
-    """Stores that stand on a driver alone, and what has to be closed after them."""
+def memory_store(**options: Any) -> MemoryStore[Any]:
+    def columns(key: Any, value: Any) -> Row:
+        return {"owner": key[0], "title": value["title"]}
 
-    def __init__(self, database: Database) -> None:
-        self.address = database.address
-        self.open = ExitStack()
+    return MemoryStore(scopes=SCOPES, columns=columns, **options)
 
-    def store(self, kind: str, rows: GuardedRows) -> Any:
-        table = ("note", CONTENT, rows)
-        if kind == "sqlite3":
-            made = SQLiteStore(self.address, *table, json=["data"])
-            return self.open.enter_context(closing(made))
-        if kind == "psycopg":
-            connections = self.open.enter_context(closing(Connections(self.address)))
-            return PostgresStore(connections.connection, *table, json=["data"])
-        loop = self.open.enter_context(closing(Loop()))
-        awaited = AsyncConnections(self.address)
-        self.open.callback(lambda: loop.run(awaited.close()))
-        store = AsyncPostgresStore(awaited.connection, *table, json=["data"])
+
+@contextmanager
+def open_store(kind: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """A kind of store on an empty table, and on which PostgreSQL: `psycopg on 15`."""
+    kind, _, version = kind.partition(" on ")
+    with ExitStack() as closed:
+        if kind in DJANGO:
+            database = kind.removeprefix("django-")
+            alias = closed.enter_context(open_django(database, request, version))
+            yield django_kind(alias, closed)
+            return
+        database = "sqlite" if kind in ("sqlite", "sqlite3") else "postgresql"
+        made = open_database(database, request, version)
+        closed.callback(made.engine.dispose)
+        makers = {
+            "sqlite3": _sqlite3,
+            "psycopg": _psycopg,
+            "psycopg-async": _psycopg_async,
+        }
+        make = makers.get(kind, _sqlalchemy)(made, closed)
+        yield Opened(make, Rows(PlainSQL(made.address, made.on_sqlite)), made.watch)
+
+
+Make = Callable[..., Any]
+
+
+def _sqlalchemy(on: Database, closed: ExitStack) -> Make:
+    def make(**options: Any) -> SQLAlchemyStore:
+        engine = configure(create_engine(on.engine.url, pool_size=20))
+        on.watch.look_at(engine)
+        closed.callback(engine.dispose)
+        return SQLAlchemyStore(engine, on.rows(**options))
+
+    return make
+
+
+def _sqlite3(on: Database, closed: ExitStack) -> Make:
+    def make(*, scopes: Any, **options: Any) -> SQLiteStore:
+        rows = GuardedRows(("owner", "id"), **options)
+        store = SQLiteStore(on.address, "note", CONTENT, rows, json=["data"], scopes=scopes)
+        store.connection.set_trace_callback(on.watch)
+        return closed.enter_context(closing(store))
+
+    return make
+
+
+def _psycopg(on: Database, closed: ExitStack) -> Make:
+    connections = Connections(on.address, cursor_factory=on.watch.cursor())
+    closed.enter_context(closing(connections))
+
+    def make(*, scopes: Any, **options: Any) -> PostgresStore:
+        rows = GuardedRows(("owner", "id"), **options)
+        connect = connections.connection
+        return PostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
+
+    return make
+
+
+def _psycopg_async(on: Database, closed: ExitStack) -> Make:
+    loop = closed.enter_context(closing(Loop()))
+    cursor = on.watch.cursor(psycopg.AsyncCursor)
+    connections = AsyncConnections(on.address, cursor_factory=cursor)
+    closed.callback(lambda: loop.run(connections.close()))
+
+    def make(*, scopes: Any, **options: Any) -> Synchronous:
+        rows = GuardedRows(("owner", "id"), **options)
+        connect = connections.connection
+        store = AsyncPostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
         return Synchronous(store, loop.run)  # in any thread
 
-    def close(self) -> None:
-        self.open.close()
+    return make
 
 
 @pytest.fixture
@@ -266,13 +345,13 @@ def django_site() -> Any:
 
 
 @contextmanager
-def open_django(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def open_django(kind: str, request: pytest.FixtureRequest, version: str = "") -> Iterator[str]:
     """The alias of a database with the project's tables, empty."""
     site = request.getfixturevalue("django_site")
     if kind == "sqlite":
         name, host = str(request.getfixturevalue("tmp_path") / "django.db"), ""
     else:
-        on: postgres.Database = request.getfixturevalue("django_on_postgresql")
+        on: postgres.Database = request.getfixturevalue(f"django_on_{version or 'postgresql'}")
         name, host = on.name, on.socket_folder
     with site.pointed_at(kind, name, host) as alias:
         site.create(alias)
@@ -286,8 +365,25 @@ def django_store(alias: str, **more: Any) -> Any:
     from packages.ifmatch.tests.store.django_site.notes.models import Note
 
     options: dict[str, Any] = {"represent": represent} | more
+    scopes = options.pop("scopes", ())
     rows = GuardedRows(("owner", "number"), **options)
-    return PerThread(DjangoStore(Note, rows, using=alias), alias)
+    return PerThread(DjangoStore(Note, rows, using=alias, scopes=scopes), alias)
+
+
+def django_kind(alias: str, closed: ExitStack) -> Opened:
+    from django.db import connections
+
+    watch, connection = Watch(), connections[alias]
+    closed.enter_context(connection.execute_wrapper(watch.wrapper))
+    settings = connection.settings_dict
+    on_sqlite = connection.vendor == "sqlite"
+    dsn = f"postgresql://postgres@/{settings['NAME']}?host={settings['HOST']}"
+    sql = PlainSQL(settings["NAME"] if on_sqlite else dsn, on_sqlite)
+
+    def make(**options: Any) -> Any:
+        return closed.enter_context(closing(django_store(alias, **options)))
+
+    return Opened(make, Rows(sql, "notes_note", "number"), watch)
 
 
 @pytest.fixture(params=DATABASES)

@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
-from ifmatch.testing.store_contract import StoreContract
+from typing import Any
+
+import pytest
+
+from ifmatch.testing.store_contract import (
+    AfterRestart,
+    ForeignWriters,
+    Shelf,
+    StoreContract,
+    TwoProcesses,
+)
+from packages.ifmatch.tests.store.kinds import ON_DATABASES
+
+GONE = "What it holds is in one process, and goes with it."
+EXEMPT = {
+    AfterRestart: GONE,
+    TwoProcesses: GONE,
+    ForeignWriters: "Nobody reaches what it holds but through it.",
+}
+
+
+class TestInMemory(StoreContract, exempt=EXEMPT):
+    """The reference."""
+
+    @pytest.fixture
+    def shelf(self, open_shelf: Any) -> Shelf:
+        made: Shelf = open_shelf("memory")
+        return made
+
+    @pytest.fixture
+    def excusing(self, open_shelf: Any) -> Shelf:
+        made: Shelf = open_shelf("memory", already_applied=True)
+        return made
 
 
 class TestEachStore(StoreContract):
-    """In memory, in SQLite and in PostgreSQL, by each driver; `shelf` and `excusing` name them."""
+    """In SQLite and in PostgreSQL, by each driver."""
+
+    @pytest.fixture(params=ON_DATABASES)
+    def shelf(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
+        made: Shelf = open_shelf(request.param)
+        return made
+
+    @pytest.fixture(params=ON_DATABASES)
+    def excusing(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
+        made: Shelf = open_shelf(request.param, already_applied=True)
+        return made
