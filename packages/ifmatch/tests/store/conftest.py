@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,16 @@ from sqlalchemy import (
 )
 
 from harness import postgres
+from ifmatch.core.etag import ETag
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
-from ifmatch.store.sqlalchemy import CanonicalJSON, GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.sqlalchemy import (
+    CanonicalJSON,
+    GuardedTable,
+    SQLAlchemyStore,
+    configure,
+    reading,
+)
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import collection_counter, create_triggers, guard_columns
@@ -55,6 +62,10 @@ SCOPES = ((), ("owner",), ("title",))
 """Those that the contract asks for."""
 
 
+Make = Callable[..., Any]
+Listing = Callable[[], tuple[ETag, list[Any]]]
+
+
 @dataclass
 class Shelf(store_contract.Shelf):
     """A store of one of the kinds, and what it stands on."""
@@ -74,13 +85,13 @@ class Opened:
     """A kind of store on an empty table, as seen and changed from outside.
 
     `make` makes a store, such as another process has; its options are those of `GuardedRows`, and
-    `scopes`.
+    `scopes`. `listing` gives the tag of the collection and its rows, of one snapshot.
     """
 
-    make: Callable[..., Any]
+    make: Make
+    listing: Listing
     rows: Rows
     watch: Watch
-    content: Sequence[str] = ("title", "n", "ratio", "data")
 
     def store(self, **options: Any) -> Any:
         return self.make(**{"represent": represent, "scopes": SCOPES} | options)
@@ -264,58 +275,85 @@ def open_store(kind: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
             "psycopg": _psycopg,
             "psycopg-async": _psycopg_async,
         }
-        make = makers.get(kind, _sqlalchemy)(made, closed)
-        yield Opened(make, Rows(PlainSQL(made.address, made.on_sqlite)), made.watch)
+        make, listing = makers.get(kind, _sqlalchemy)(made, closed)
+        yield Opened(make, listing, Rows(PlainSQL(made.address, made.on_sqlite)), made.watch)
 
 
-Make = Callable[..., Any]
+REPEATABLE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+LIST = "SELECT owner, title, n FROM note ORDER BY id"
 
 
-def _sqlalchemy(on: Database, closed: ExitStack) -> Make:
+def _sqlalchemy(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     def make(**options: Any) -> SQLAlchemyStore:
         engine = configure(create_engine(on.engine.url, pool_size=20))
         on.watch.look_at(engine)
         closed.callback(engine.dispose)
         return SQLAlchemyStore(engine, on.rows(**options))
 
-    return make
+    def listing() -> tuple[ETag, list[Any]]:
+        with reading(on.engine) as connection:
+            tag = on.rows(scopes=SCOPES).collection_tag(connection)
+            return tag, [tuple(row) for row in connection.execute(text(LIST))]
+
+    return make, listing
 
 
-def _sqlite3(on: Database, closed: ExitStack) -> Make:
+def _sqlite3(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     def make(*, scopes: Any, **options: Any) -> SQLiteStore:
         rows = GuardedRows(("owner", "id"), **options)
         store = SQLiteStore(on.address, "note", CONTENT, rows, json=["data"], scopes=scopes)
         store.connection.set_trace_callback(on.watch)
         return closed.enter_context(closing(store))
 
-    return make
+    def listing() -> tuple[ETag, list[Any]]:
+        store = make(represent=represent, scopes=SCOPES)
+        store.connection.execute("BEGIN")
+        tag, rows = store.collection_tag(), store.connection.execute(LIST).fetchall()
+        store.connection.execute("COMMIT")
+        return tag, rows
+
+    return make, listing
 
 
-def _psycopg(on: Database, closed: ExitStack) -> Make:
+def _psycopg(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     connections = Connections(on.address, cursor_factory=on.watch.cursor())
     closed.enter_context(closing(connections))
 
-    def make(*, scopes: Any, **options: Any) -> PostgresStore:
-        rows = GuardedRows(("owner", "id"), **options)
-        connect = connections.connection
+    def make(*, scopes: Any, connect: Any = connections.connection, **options: Any) -> Any:
+        rows = GuardedRows(("owner", "id"), **{"represent": represent} | options)
         return PostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
 
-    return make
+    def listing() -> tuple[ETag, list[Any]]:
+        with connections.connection() as connection:
+            connection.execute(REPEATABLE)
+            bound = make(connect=lambda: nullcontext(connection), scopes=SCOPES)
+            return bound.collection_tag(), connection.execute(LIST).fetchall()
+
+    return make, listing
 
 
-def _psycopg_async(on: Database, closed: ExitStack) -> Make:
+def _psycopg_async(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     loop = closed.enter_context(closing(Loop()))
     cursor = on.watch.cursor(psycopg.AsyncCursor)
     connections = AsyncConnections(on.address, cursor_factory=cursor)
     closed.callback(lambda: loop.run(connections.close()))
 
-    def make(*, scopes: Any, **options: Any) -> Synchronous:
-        rows = GuardedRows(("owner", "id"), **options)
-        connect = connections.connection
-        store = AsyncPostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
-        return Synchronous(store, loop.run)  # in any thread
+    def store(connect: Any, scopes: Any, options: Row) -> AsyncPostgresStore:
+        rows = GuardedRows(("owner", "id"), **{"represent": represent} | options)
+        return AsyncPostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
 
-    return make
+    def make(*, scopes: Any, **options: Any) -> Synchronous:
+        made = store(connections.connection, scopes, options)
+        return Synchronous(made, loop.run)  # in any thread
+
+    async def listed() -> tuple[ETag, list[Any]]:
+        async with connections.connection() as connection:
+            await connection.execute(REPEATABLE)
+            bound = store(lambda: nullcontext(connection), SCOPES, {})
+            tag = await bound.collection_tag()
+            return tag, await (await connection.execute(LIST)).fetchall()
+
+    return make, lambda: loop.run(listed())
 
 
 @pytest.fixture
@@ -371,7 +409,7 @@ def django_store(alias: str, **more: Any) -> Any:
 
 
 def django_kind(alias: str, closed: ExitStack) -> Opened:
-    from django.db import connections
+    from django.db import connections, transaction
 
     watch, connection = Watch(), connections[alias]
     closed.enter_context(connection.execute_wrapper(watch.wrapper))
@@ -383,7 +421,15 @@ def django_kind(alias: str, closed: ExitStack) -> Opened:
     def make(**options: Any) -> Any:
         return closed.enter_context(closing(django_store(alias, **options)))
 
-    return Opened(make, Rows(sql, "notes_note", "number"), watch)
+    def listing() -> tuple[ETag, list[Any]]:
+        with transaction.atomic(alias), connection.cursor() as cursor:
+            if not on_sqlite:
+                cursor.execute(REPEATABLE)
+            tag = make(scopes=SCOPES).collection_tag()
+            cursor.execute("SELECT owner, title, n FROM notes_note ORDER BY number")
+            return tag, [tuple(row) for row in cursor.fetchall()]
+
+    return Opened(make, listing, Rows(sql, "notes_note", "number"), watch)
 
 
 @pytest.fixture(params=DATABASES)

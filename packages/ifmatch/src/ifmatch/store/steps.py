@@ -147,7 +147,10 @@ class GuardedRows:
         row = yield FindTag(key)
         if row is None:
             return None
-        return (yield from self.tag_of(row))
+        if self.is_fresh(row):
+            return self._etag(row["tag"])
+        full = yield Find(key)
+        return None if full is None else self.of(full).etag  # None: it was deleted in between
 
     def tag_of(self, row: Row) -> Plan[ETag]:
         """The tag of a row of which `tag_columns` were found."""
