@@ -11,6 +11,7 @@ from sqlalchemy import create_engine
 from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.sqlalchemy import SQLAlchemyStore, configure
+from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import (
     SCOPE_TABLE,
     collection_counter,
@@ -150,3 +151,25 @@ def test_a_value_that_is_no_scope_in_memory_is_not_stored() -> None:
     with pytest.raises(TypeError, match="as text"):
         store.create(1, {"kind": [1]})
     assert store.read(1) is None
+
+
+def test_a_django_store_takes_a_scope_by_the_names_of_fields(django_alias: str) -> None:
+    from django.db import connections
+
+    from ifmatch.store.django import DjangoStore
+    from packages.ifmatch.tests.store.django_site.notes.models import Folder, Paper
+
+    kind = connections[django_alias].vendor
+    counter = collection_counter(kind, "notes_paper", scope=["folder_id"], identity=["slug"])
+    with connections[django_alias].cursor() as cursor:
+        for statement in counter:
+            cursor.execute(statement)
+    rows = GuardedRows(("slug",), lambda row: row["slug"])
+    papers = DjangoStore(Paper, rows, using=django_alias, scopes=[("folder",)])
+    folder = Folder.objects.using(django_alias).create(name="one").pk
+    before = papers.collection_tag({"folder": folder})
+    assert papers.collection_tag({"folder_id": folder}) == before
+    papers.create(("a",), {"folder_id": folder})
+    assert papers.collection_tag({"folder": folder}) != before
+    with pytest.raises(ImpossibleDeclaration, match="nowhere"):
+        DjangoStore(Paper, rows, using=django_alias, scopes=[("nowhere",)])

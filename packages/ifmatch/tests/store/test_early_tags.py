@@ -60,6 +60,7 @@ def test_a_fresh_tag_is_one_statement_that_names_no_content_and_builds_no_body(
     assert words(statement) & CONTENT == set()
     assert {opened.rows.table, "tag", "tag_stamp", "version", "incarnation"} <= words(statement)
     assert "*" not in statement
+    assert "ORDER" not in words(statement)
     assert builder.built == 0
 
 

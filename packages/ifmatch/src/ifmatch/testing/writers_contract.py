@@ -36,9 +36,12 @@ def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
         return list(threads.map(begun, works))
 
 
-def done(outcomes: list[Any]) -> list[Representation[Any]]:
-    """Those that were not refused."""
-    return [one for one in outcomes if not isinstance(one, Exception)]
+def winner_of(outcomes: list[Any]) -> Representation[Any]:
+    """The one that was not refused; fails where there are several, or none."""
+    won = [one for one in outcomes if not isinstance(one, Exception)]
+    assert len(won) == 1, f"{len(won)} writers were told that theirs is stored"
+    made: Representation[Any] = won[0]
+    return made
 
 
 class Meanwhile:
@@ -78,7 +81,7 @@ class OneWinner:
             return lambda: shelf.store.patch(KEY, lambda value: dict(value) | {"n": number}, guard)
 
         outcomes = all_at_once([work(number) for number in range(1, THREADS + 1)])
-        [winner] = done(outcomes)
+        winner = winner_of(outcomes)
         assert_is(shelf.store.read(KEY), note(n=winner.value["n"]), shelf)
         losers = [one for one in outcomes if one is not winner]
         assert all(one.current == winner.etag for one in losers)
@@ -87,14 +90,14 @@ class OneWinner:
         def work(number: int) -> Callable[[], Any]:
             return lambda: shelf.store.create(KEY, note(n=number))
 
-        [winner] = done(all_at_once([work(number) for number in range(THREADS)]))
+        winner = winner_of(all_at_once([work(number) for number in range(THREADS)]))
         assert_is(shelf.store.read(KEY), note(n=winner.value["n"]), shelf)
 
     def test_of_a_patch_and_who_writes_while_it_is_made_up_one_wins(self, shelf: Shelf) -> None:
         guard = shelf.unchanged(shelf.store.create(KEY, note()).etag)
         other = Meanwhile(lambda: shelf.store.replace(KEY, note("other"), guard))
         ours = all_at_once([lambda: shelf.store.patch(KEY, other(titled("ours")), guard)])
-        [winner] = done([*ours, other.outcome()])
+        winner = winner_of([*ours, other.outcome()])
         assert_is(shelf.store.read(KEY), note(winner.value["title"]), shelf)
 
     def test_a_change_without_a_guard_is_made_on_what_came_meanwhile(self, shelf: Shelf) -> None:
@@ -206,7 +209,7 @@ class TwoProcesses:
         def work(number: int) -> Callable[[], Any]:
             return lambda: stores[number % 2].replace(KEY, note(n=number + 1), guard)
 
-        [winner] = done(all_at_once([work(number) for number in range(THREADS)]))
+        winner = winner_of(all_at_once([work(number) for number in range(THREADS)]))
         for store in stores:
             assert_is(store.read(KEY), note(n=winner.value["n"]), shelf)
 
