@@ -23,7 +23,7 @@ def columns(key: Any, value: Any) -> dict[str, Any]:
 
 
 class Sound(MemoryStore[Any]):
-    """In memory, and yet with other processes: those that hold a copy, which shares what is kept."""
+    """In memory, and yet with other processes: copies, which share what is kept."""
 
     def __init__(self) -> None:
         super().__init__(scopes=[(), ("owner",), ("title",)], columns=columns)

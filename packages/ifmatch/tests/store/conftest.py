@@ -259,7 +259,7 @@ def memory_store(**options: Any) -> MemoryStore[Any]:
 
 @contextmanager
 def open_store(kind: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """A kind of store on an empty table, and on which PostgreSQL: `psycopg on 15`."""
+    """A kind of store on an empty table; `psycopg on older` is on the system's PostgreSQL."""
     kind, _, version = kind.partition(" on ")
     with ExitStack() as closed:
         if kind in DJANGO:
@@ -370,6 +370,27 @@ def crowd() -> Iterator[Crowd]:
 def django_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
     """Another database than the one where SQLAlchemy makes its table."""
     with postgres_server.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def older_server() -> Iterator[postgres.Server]:
+    """The system's PostgreSQL, which is older: only for tests that are there where it is."""
+    version = postgres.older()
+    assert version is not None
+    with postgres.running(version) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def notes_on_older(older_server: postgres.Server) -> Iterator[postgres.Database]:
+    with older_server.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def django_on_older(older_server: postgres.Server) -> Iterator[postgres.Database]:
+    with older_server.database() as made:
         yield made
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness import postgres
 from ifmatch.testing.store_contract import (
     AfterRestart,
     ForeignWriters,
@@ -13,7 +14,7 @@ from ifmatch.testing.store_contract import (
     StoreContract,
     TwoProcesses,
 )
-from packages.ifmatch.tests.store.kinds import ON_DATABASES
+from packages.ifmatch.tests.store.kinds import ON_DATABASES, ON_POSTGRESQL
 
 GONE = "What it holds is in one process, and goes with it."
 EXEMPT = {
@@ -49,3 +50,25 @@ class TestEachStore(StoreContract):
     def excusing(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
         made: Shelf = open_shelf(request.param, already_applied=True)
         return made
+
+
+if OLDER := postgres.older():  # where there is none, `dev.py test --all` says so in its summary
+    ON_OLDER = [pytest.param(f"{kind} on older", id=f"{kind}-{OLDER}") for kind in ON_POSTGRESQL]
+
+    @pytest.mark.full
+    class TestOnTheSystemsPostgreSQL(StoreContract):
+        """The same on the version that the system brings."""
+
+        @pytest.fixture
+        def strong(self) -> bool:
+            return False
+
+        @pytest.fixture(params=ON_OLDER)
+        def shelf(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
+            made: Shelf = open_shelf(request.param)
+            return made
+
+        @pytest.fixture(params=ON_OLDER)
+        def excusing(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
+            made: Shelf = open_shelf(request.param, already_applied=True)
+            return made
