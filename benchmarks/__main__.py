@@ -1,4 +1,7 @@
-"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [--json FILE]`."""
+"""Runs the benchmarks and prints a table: `python3 dev.py bench [core] [peers] [--json FILE]`.
+
+Those of `BY_THEMSELVES` run only when they are named, first, with arguments of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,25 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import core, peers
+from benchmarks import core, goodput, histories, lost_updates, peers
 from benchmarks.rounds import Line, table
 
 SUITES = {"core": core.lines, "peers": peers.lines}
+BY_THEMSELVES = {
+    "goodput": goodput.main,
+    "history": histories.main,
+    "lost-updates": lost_updates.main,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Run the named suites, or all; 1 where a line is missed or void."""
-    parser = argparse.ArgumentParser(prog="dev.py bench", description="Run the benchmarks.")
+    if arguments and arguments[0] in BY_THEMSELVES:
+        return BY_THEMSELVES[arguments[0]](arguments[1:])
+    others = ", ".join(BY_THEMSELVES)
+    parser = argparse.ArgumentParser(
+        prog="dev.py bench", description=f"Run the benchmarks. By themselves run: {others}."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the run")
     options = parser.parse_args(arguments)

@@ -27,11 +27,18 @@ from typing import Any
 FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 DURABLE = ("fsync=on",)
 
-# $1 binaries, $2 folder; the settings follow. `read` returns when our end of the pipe closes.
+# $1 binaries, $2 folder; the settings follow. A line of ours names a signal: the server is stopped
+# by it and started again. `read` fails when our end of the pipe closes.
 KEEPER = """
 bin=$1 home=$2; shift 2
-"$bin/postgres" -D "$home/data" -k "$home" -h '' "$@" >"$home/log" 2>&1 </dev/null &
-read -r _
+start() { "$bin/postgres" -D "$home/data" -k "$home" -h '' "$@" >>"$home/log" 2>&1 </dev/null & }
+start "$@"
+while read -r signal; do
+    kill "-$signal" $!
+    wait $!
+    start "$@"
+    echo
+done
 kill -INT $! 2>/dev/null
 wait $!
 rm -rf "$home"
@@ -90,10 +97,26 @@ class Server:
         finally:
             self.drop(database)
 
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop it and start it again on the same data; whoever is connected is cut off.
+
+        With `crash` its processes give up on the spot, as when one of them died, and the next start
+        recovers from the log; without it they end their transactions first, undone.
+        """
+        orders, answers = self.keeper.stdin, self.keeper.stdout
+        if orders is None or answers is None or orders.closed:
+            raise Unavailable("The server was stopped. Next: start another one.")
+        orders.write(b"QUIT\n" if crash else b"INT\n")
+        orders.flush()
+        if not answers.readline():
+            raise Unavailable("The keeper of the server is gone. Next: start another one.")
+        _wait_until_ready(self)
+
     def stop(self) -> None:
         """Stop at once and remove everything. Stopping twice is fine."""
-        if self.keeper.stdin and not self.keeper.stdin.closed:
-            self.keeper.stdin.close()
+        for pipe in (self.keeper.stdin, self.keeper.stdout):
+            if pipe and not pipe.closed:
+                pipe.close()
         self.keeper.wait(timeout=30)
 
     def _execute(self, statement: str) -> None:
@@ -138,6 +161,7 @@ def _start(found: Path, home: Path, settings: tuple[str, ...]) -> Server:
         ["/bin/sh", "-c", KEEPER, "postgres-keeper", str(found), str(home)]
         + [word for setting in (*settings, "max_connections=200") for word in ("-c", setting)],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         cwd=home,
         start_new_session=True,  # Ctrl-C is for the tests; they stop us in their own time
         **run_as,

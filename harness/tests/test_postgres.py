@@ -65,6 +65,36 @@ def test_an_older_server_can_be_had() -> None:
     assert not server.home.exists()
 
 
+def test_what_was_committed_is_there_after_a_crash_and_nothing_else() -> None:
+    with postgres.running(durable=True) as server, server.database() as database:
+        with psycopg.connect(database.dsn) as connection:
+            connection.execute("CREATE TABLE kept (id integer)")
+        begun = psycopg.connect(database.dsn)
+        begun.execute("INSERT INTO kept VALUES (1)")
+        done = psycopg.connect(database.dsn)
+        done.execute("INSERT INTO kept VALUES (2)")
+        done.commit()
+        server.restart(crash=True)
+        for cut_off in (begun, done):
+            with pytest.raises(psycopg.OperationalError):
+                cut_off.execute("SELECT 1")
+            cut_off.close()
+        with psycopg.connect(database.dsn) as connection:
+            assert connection.execute("SELECT id FROM kept").fetchall() == [(2,)]
+        log = (server.home / "log").read_text("utf-8")
+        assert "automatic recovery in progress" in log
+
+
+def test_a_server_that_is_restarted_in_peace_needs_no_recovery() -> None:
+    with postgres.running() as server:
+        for _ in range(2):
+            server.restart()
+        with psycopg.connect(server.admin.dsn) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert "automatic recovery" not in (server.home / "log").read_text("utf-8")
+    assert not server.home.exists()
+
+
 def test_nothing_stays_when_the_tests_are_killed() -> None:
     root = Path(postgres.__file__).parents[1]
     killed = subprocess.Popen(

@@ -21,6 +21,7 @@ from sqlalchemy import (
     create_engine,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from harness import postgres
 from ifmatch.core.etag import ETag
@@ -33,6 +34,9 @@ from ifmatch.store.sqlalchemy import (
     configure,
     reading,
 )
+from ifmatch.store.sqlalchemy_async import AsyncSQLAlchemyStore
+from ifmatch.store.sqlalchemy_async import configure as configure_async
+from ifmatch.store.sqlalchemy_async import reading as reading_async
 from ifmatch.store.sqlite import SQLiteStore
 from ifmatch.store.steps import GuardedRows
 from ifmatch.store.triggers import collection_counter, create_triggers, guard_columns
@@ -40,7 +44,7 @@ from ifmatch.testing import store_contract
 from ifmatch.testing.store_contract import Synchronous
 from packages.ifmatch.tests.store.connections import AsyncConnections, Connections, Loop
 from packages.ifmatch.tests.store.crowd import Crowd
-from packages.ifmatch.tests.store.kinds import DATABASES, DJANGO, ON_DATABASES, STORES
+from packages.ifmatch.tests.store.kinds import AWAITED, DATABASES, DJANGO, ON_DATABASES, STORES
 from packages.ifmatch.tests.store.plain_sql import PlainSQL, Rows
 from packages.ifmatch.tests.store.watch import Watch
 
@@ -160,6 +164,13 @@ class Database:
     def store(self, **more: Any) -> SQLAlchemyStore:
         return SQLAlchemyStore(self.engine, self.rows(**more))
 
+    def awaited(self, **options: Any) -> AsyncEngine:
+        """Another engine, whose calls are awaited; to be disposed of on its loop."""
+        url = self.engine.url
+        if self.on_sqlite:
+            url = url.set(drivername="sqlite+aiosqlite")
+        return configure_async(create_async_engine(url, **options))
+
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
         """Plain SQL through a connection of its own: see `PlainSQL`."""
         return PlainSQL(self.address, self.on_sqlite).execute(*statements, wait=wait)
@@ -250,6 +261,26 @@ def shelf_of(
         yield Shelf(opened.store(strong=strong, **options), strong, opened, options)
 
 
+@pytest.fixture(params=["sync", "awaited"])
+def written(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """The store of `database`, by either of SQLAlchemy's engines."""
+    if request.param == "sync":
+        yield database.store()
+        return
+    with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
+        yield Synchronous(AsyncSQLAlchemyStore(engine, database.rows()), loop.run)
+
+
+@contextmanager
+def awaited_engine(database: Database, loop: Loop) -> Iterator[AsyncEngine]:
+    """An engine for that loop, on the same database."""
+    engine = database.awaited(pool_size=20)
+    try:
+        yield engine
+    finally:
+        loop.run(engine.dispose())
+
+
 def memory_store(**options: Any) -> MemoryStore[Any]:
     def columns(key: Any, value: Any) -> Row:
         return {"owner": key[0], "title": value["title"]}
@@ -267,15 +298,10 @@ def open_store(kind: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
             alias = closed.enter_context(open_django(database, request, version))
             yield django_kind(alias, closed)
             return
-        database = "sqlite" if kind in ("sqlite", "sqlite3") else "postgresql"
+        database = "sqlite" if "sqlite" in kind else "postgresql"
         made = open_database(database, request, version)
         closed.callback(made.engine.dispose)
-        makers = {
-            "sqlite3": _sqlite3,
-            "psycopg": _psycopg,
-            "psycopg-async": _psycopg_async,
-        }
-        make, listing = makers.get(kind, _sqlalchemy)(made, closed)
+        make, listing = MAKERS[kind](made, closed)
         yield Opened(make, listing, Rows(PlainSQL(made.address, made.on_sqlite)), made.watch)
 
 
@@ -294,6 +320,28 @@ def _sqlalchemy(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
         with reading(on.engine) as connection:
             tag = on.rows(scopes=SCOPES).collection_tag(connection)
             return tag, [tuple(row) for row in connection.execute(text(LIST))]
+
+    return make, listing
+
+
+def _sqlalchemy_async(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
+    loop = closed.enter_context(closing(Loop()))
+
+    def make(**options: Any) -> Synchronous:
+        engine = closed.enter_context(awaited_engine(on, loop))
+        on.watch.look_at(engine.sync_engine)
+        return Synchronous(AsyncSQLAlchemyStore(engine, on.rows(**options)), loop.run)
+
+    async def listed(engine: AsyncEngine) -> tuple[ETag, list[Any]]:
+        async with reading_async(engine) as connection:
+            tag = await connection.run_sync(on.rows(scopes=SCOPES).collection_tag)
+            return tag, [tuple(row) for row in await connection.execute(text(LIST))]
+
+    def listing() -> tuple[ETag, list[Any]]:
+        with awaited_engine(on, loop) as engine:
+            on.watch.look_at(engine.sync_engine)
+            found: tuple[ETag, list[Any]] = loop.run(listed(engine))
+            return found
 
     return make, listing
 
@@ -320,13 +368,15 @@ def _psycopg(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     closed.enter_context(closing(connections))
 
     def make(*, scopes: Any, connect: Any = connections.connection, **options: Any) -> Any:
-        rows = GuardedRows(("owner", "id"), **{"represent": represent} | options)
+        rows = GuardedRows(("owner", "id"), **options)
         return PostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
 
     def listing() -> tuple[ETag, list[Any]]:
         with connections.connection() as connection:
             connection.execute(REPEATABLE)
-            bound = make(connect=lambda: nullcontext(connection), scopes=SCOPES)
+            bound = make(
+                connect=lambda: nullcontext(connection), represent=represent, scopes=SCOPES
+            )
             return bound.collection_tag(), connection.execute(LIST).fetchall()
 
     return make, listing
@@ -339,7 +389,7 @@ def _psycopg_async(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     closed.callback(lambda: loop.run(connections.close()))
 
     def store(connect: Any, scopes: Any, options: Row) -> AsyncPostgresStore:
-        rows = GuardedRows(("owner", "id"), **{"represent": represent} | options)
+        rows = GuardedRows(("owner", "id"), **options)
         return AsyncPostgresStore(connect, "note", CONTENT, rows, json=["data"], scopes=scopes)
 
     def make(*, scopes: Any, **options: Any) -> Synchronous:
@@ -349,11 +399,20 @@ def _psycopg_async(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
     async def listed() -> tuple[ETag, list[Any]]:
         async with connections.connection() as connection:
             await connection.execute(REPEATABLE)
-            bound = store(lambda: nullcontext(connection), SCOPES, {})
+            bound = store(lambda: nullcontext(connection), SCOPES, {"represent": represent})
             tag = await bound.collection_tag()
             return tag, await (await connection.execute(LIST)).fetchall()
 
     return make, lambda: loop.run(listed())
+
+
+MAKERS = {
+    **dict.fromkeys(DATABASES, _sqlalchemy),
+    **dict.fromkeys(AWAITED, _sqlalchemy_async),
+    "sqlite3": _sqlite3,
+    "psycopg": _psycopg,
+    "psycopg-async": _psycopg_async,
+}
 
 
 @pytest.fixture

@@ -199,9 +199,9 @@ def test_the_model_that_says_added_is_what_the_migration_made(engine: Engine, ad
 
 def test_an_operation_knows_its_reverse() -> None:
     """Alembic asks for it when it writes a downgrade."""
-    reverse = guards.CreateGuard("article", CONTENT).reverse()
+    reverse = guards.CreateGuard("article", columns=CONTENT).reverse()
     assert isinstance(reverse, guards.DropGuard)
-    assert reverse.table == "article"
+    assert reverse.args == ("article",)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])

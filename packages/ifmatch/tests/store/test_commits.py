@@ -63,11 +63,10 @@ def trapped(database: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", WRITES)
 def test_what_a_method_returned_of_is_there_for_every_other_connection(
-    database: Any, how: str
+    database: Any, written: Any, how: str
 ) -> None:
-    store = database.store()
-    store.create(KEY, note())
-    made = WRITES[how](store)
+    written.create(KEY, note())
+    made = WRITES[how](written)
     found = {row[1]: row for row in database.execute(EVERYTHING)}
     if how == "delete":
         assert found == {}
@@ -77,14 +76,15 @@ def test_what_a_method_returned_of_is_there_for_every_other_connection(
 
 
 @pytest.mark.parametrize("how", WRITES)
-def test_a_commit_that_fails_raises_and_nothing_is_stored(database: Any, how: str) -> None:
-    store = database.store()
-    store.create(KEY, note())
+def test_a_commit_that_fails_raises_and_nothing_is_stored(
+    database: Any, written: Any, how: str
+) -> None:
+    written.create(KEY, note())
     before = database.execute(EVERYTHING)
     with trapped(database), pytest.raises(DBAPIError):
-        WRITES[how](store)
+        WRITES[how](written)
     assert database.execute(EVERYTHING) == before
-    WRITES[how](store)  # and the connection is fit for the next one
+    WRITES[how](written)  # and the connection is fit for the next one
     assert database.execute(EVERYTHING) != before
 
 
@@ -160,7 +160,7 @@ def test_what_a_deadlock_undid_is_done_again(database: Any) -> None:
 def test_what_is_undone_again_and_again_is_raised(
     database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSES", (0, 0))
+    monkeypatch.setattr(module, "PAUSES", (0, 0))
     calls = []
 
     def work(_connection: Any) -> None:

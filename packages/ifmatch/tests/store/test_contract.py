@@ -17,7 +17,7 @@ from ifmatch.testing.store_contract import (
 from packages.ifmatch.tests.store.kinds import ON_DATABASES, ON_POSTGRESQL
 
 GONE = "What it holds is in one process, and goes with it."
-EXEMPT = {
+EXEMPT: dict[type, str] = {
     AfterRestart: GONE,
     TwoProcesses: GONE,
     ForeignWriters: "Nobody reaches what it holds but through it.",

@@ -197,7 +197,8 @@ def at_every_statement_of_a_list(
     opened: Any, statements: list[str], listing: Callable[[], Any]
 ) -> list[Any]:
     """The lists under tags that some other list was sent under, too; somebody came in between."""
-    wrong, came = [], 0
+    wrong: list[Any] = []
+    came = 0
     for number in range(1, MOST_STATEMENTS):
         opened.execute("DELETE FROM {note}")
         opened.store().create(KEY, note())

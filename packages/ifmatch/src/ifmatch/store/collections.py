@@ -97,6 +97,7 @@ class FindTriggers:
 
     dialect: str
     table: str
+    schema: str | None
     names: tuple[str, ...]
 
 
@@ -176,10 +177,18 @@ class Counters:
     raise its counter: without them the tag would stay for ever.
     """
 
-    def __init__(self, dialect: str, table: str, scopes: Iterable[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        dialect: str,
+        table: str,
+        scopes: Iterable[Sequence[str]],
+        *,
+        schema: str | None = None,
+    ) -> None:
         self._dialect = dialect
         self._table = table
-        self._scopes = Scopes(table, scopes)
+        self._schema = schema
+        self._scopes = Scopes(table if schema is None else f"{schema}.{table}", scopes)
         self._counted: set[str] = set()
 
     def tag(
@@ -193,14 +202,15 @@ class Counters:
 
     def _look_for_triggers(self, scope: Scope) -> Generator[Look, Any, None]:
         columns = list(scope.at)
+        schema = "" if self._schema is None else f", schema={self._schema!r}"
         names = counter_triggers(self._dialect, self._table, columns)
-        (found,) = yield FindTriggers(self._dialect, self._table, tuple(names))
+        (found,) = yield FindTriggers(self._dialect, self._table, self._schema, tuple(names))
         if found < len(names):
             raise ImpossibleDeclaration(
                 f"The database has not all triggers that count the changes of {scope.name}, so its "
                 "tag would stay whatever happens. Next: in a migration, after `create_triggers`, "
                 f"execute collection_counter({self._dialect!r}, {self._table!r}, scope={columns}, "
-                "identity=[...]), and again after each migration that makes the table anew."
+                f"identity=[...]{schema}), and again where a migration makes the table anew."
             )
         # A row of the counter's that is missing is no gap: the first change makes it, at random.
         self._counted.add(scope.name)
@@ -226,7 +236,8 @@ def _triggers(step: FindTriggers, mark: str) -> tuple[str, tuple[str, ...]]:
     marks = ", ".join([f"{mark}::name"] * len(step.names))
     on = f"tgrelid = to_regclass({mark}) AND tgenabled IN ('O', 'A')"
     where = f"pg_trigger WHERE {on} AND tgname IN ({marks})"
-    return f"SELECT count(*) FROM {where}", (quoted(step.table), *step.names)
+    table = ".".join(quoted(part) for part in (step.schema, step.table) if part)
+    return f"SELECT count(*) FROM {where}", (table, *step.names)
 
 
 def on(connection: Any, mark: str = "?") -> Callable[[Look], Sequence[Any]]:

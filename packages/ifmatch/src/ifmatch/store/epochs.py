@@ -6,7 +6,10 @@ Two kinds, for two changes that no trigger sees:
   given as `epoch` to `GuardedRows` and `collection_tag`. Releases that run side by side each have
   their own, and each sends right tags: reading never stores one;
 - a migration changes what is served without an UPDATE, as `ALTER TABLE ... ADD COLUMN ... DEFAULT`
-  and `ALTER COLUMN ... TYPE` do, or a backup was restored: `raise_epoch` in the database.
+  and `ALTER COLUMN ... TYPE` do: `raise_epoch` in the database.
+
+And a third, where rows themselves were written and no trigger ran, or a backup was restored:
+`renew_rows`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from ifmatch.core.canonical import canonical
+from ifmatch.store.statements import quoted
 from ifmatch.store.triggers import CREATE_EPOCH_TABLE, EPOCH_TABLE
 
 _RANDOM = {
@@ -40,6 +44,21 @@ def raise_epoch(dialect: str, name: str) -> list[str]:
             f"INSERT INTO {EPOCH_TABLE} (name, epoch) VALUES ({literal}, {_RANDOM[dialect]}) "
             "ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch"
         ),
+    ]
+
+
+def renew_rows(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
+    """Statements after which no tag that was ever given for a guarded table or its lists holds.
+
+    For what no trigger saw: writes with triggers off, and a restore from a backup, after which
+    versions and counters would be given out a second time. Each row gets another incarnation and
+    a version more, which its parents and counters see; processes that run see it at the next read.
+    It writes every row: on a large table add a WHERE to the first statement, and repeat it.
+    """
+    at = quoted(table) if schema is None else f"{quoted(schema)}.{quoted(table)}"
+    return [
+        f"UPDATE {at} SET version = version + 1, incarnation = {_RANDOM[dialect]}",
+        *raise_epoch(dialect, table if schema is None else f"{schema}.{table}"),
     ]
 
 

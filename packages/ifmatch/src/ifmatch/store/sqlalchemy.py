@@ -1,4 +1,4 @@
-"""Guarded rows in SQLite and PostgreSQL, through SQLAlchemy Core, sync and async.
+"""Guarded rows in SQLite and PostgreSQL, through SQLAlchemy Core.
 
 How a guarded write runs is told in `steps`. On SQLite its transaction begins IMMEDIATE, so that a
 writer waits at the start and not, in vain, at the end.
@@ -41,6 +41,7 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.collections import Counters, on_sqlalchemy
+from ifmatch.store.contents import Contents
 from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -63,7 +64,15 @@ from ifmatch.store.steps import (
 T = TypeVar("T")
 Insertion = sqlite.Insert | postgresql.Insert
 
-_WRITES = "ifmatch_writes"
+WRITES = {"ifmatch_writes": True}
+"""Options of a connection whose transactions write: SQLite's begin IMMEDIATE."""
+
+SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""Options of a connection to PostgreSQL on which every read is of one snapshot."""
+
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds, at most, between the tries of a transaction that was undone."""
+
 _BUSY_MILLISECONDS = 30_000
 _writer_locks: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
@@ -103,7 +112,7 @@ def configure(engine: Engine, *, synchronous: str = "FULL") -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
+        writes = connection.get_execution_options().get("ifmatch_writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
@@ -114,9 +123,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A connection on which every read is of one snapshot."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+            connection.execution_options(**SNAPSHOT)
         with connection.begin():
             yield connection
 
@@ -129,7 +136,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     undo a transaction because of another one; `transact` runs it again.
     """
     with _turn(engine), engine.connect() as connection:
-        connection.execution_options(**{_WRITES: True})
+        connection.execution_options(**WRITES)
         with connection.begin():
             yield connection
 
@@ -141,20 +148,24 @@ def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
     failure), nothing of it happened, and `work` is called again: it must have no other effects.
     Every other failure is raised. That of a COMMIT may leave open whether it happened.
     """
-    for pause in _PAUSES:
+    for pause in PAUSES:
         try:
             with writing(engine) as connection:
                 return work(connection)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _UNDONE:
+            if not was_undone(error):
                 raise
         time.sleep(random.uniform(0, pause))  # noqa: S311 (no secret: it keeps two apart)
     with writing(engine) as connection:
         return work(connection)
 
 
+def was_undone(error: DBAPIError) -> bool:
+    """Whether the database undid the transaction in favour of another one: nothing happened."""
+    return getattr(error.orig, "sqlstate", None) in _UNDONE
+
+
 _UNDONE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
-_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def _turn(engine: Engine) -> AbstractContextManager[Any]:
@@ -198,6 +209,12 @@ class GuardedTable:
         )
 
     @property
+    def contents(self) -> Contents:
+        """What a store shows of a row: the columns of neither the key nor the guard."""
+        hidden = GUARD_COLUMNS | set(self.rows.key)
+        return Contents([one.name for one in self.table.columns if one.name not in hidden])
+
+    @property
     def tag_columns(self) -> tuple[Column[Any], ...]:
         """The columns that `tag_of` needs: no content among them."""
         return tuple(self.table.c[name] for name in self.rows.tag_columns)
@@ -236,7 +253,8 @@ class GuardedTable:
     def _counters_in(self, connection: Connection) -> Counters:
         made = self._counters.get(connection.engine)
         if made is None:
-            made = Counters(connection.dialect.name, self.table.name, self.scopes)
+            name, schema = self.table.name, self.table.schema
+            made = Counters(connection.dialect.name, name, self.scopes, schema=schema)
             self._counters[connection.engine] = made
         return made
 
@@ -357,12 +375,7 @@ class SQLAlchemyStore:
     def __init__(self, engine: Engine, rows: GuardedTable) -> None:
         self._engine = engine
         self._rows = rows
-        keys = {column.name for column in rows.key}
-        self._content = [
-            column.name
-            for column in rows.table.columns
-            if column.name not in GUARD_COLUMNS and column.name not in keys
-        ]
+        self._contents = rows.contents
 
     def tag(self, key: Sequence[Any]) -> ETag | None:
         with reading(self._engine) as connection:
@@ -371,37 +384,28 @@ class SQLAlchemyStore:
     def read(self, key: Sequence[Any]) -> Representation[Row] | None:
         with reading(self._engine) as connection:
             found = self._rows.read(connection, key)
-        return None if found is None else self._value(found)
+        return None if found is None else self._contents.shown(found)
 
     def replace(
         self, key: Sequence[Any], value: Row, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
-        return self._value(
-            transact(self._engine, lambda on: self._rows.replace(on, key, value, guard))
-        )
+        return self._write(lambda on: self._rows.replace(on, key, value, guard))
 
     def patch(
         self, key: Sequence[Any], change: Change, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
-        def of_row(row: Row) -> Row:
-            return change(self._content_of(row))
-
-        return self._value(
-            transact(self._engine, lambda on: self._rows.patch(on, key, of_row, guard))
-        )
+        on_row = self._contents.on_row(change)
+        return self._write(lambda on: self._rows.patch(on, key, on_row, guard))
 
     def delete(self, key: Sequence[Any], guard: Guard = UNCONDITIONAL) -> None:
-        transact(self._engine, lambda on: self._rows.delete(on, key, guard))
+        self._write(lambda on: self._rows.delete(on, key, guard))
 
     def create(self, key: Sequence[Any], value: Row) -> Representation[Row]:
-        return self._value(transact(self._engine, lambda on: self._rows.create(on, key, value)))
+        return self._write(lambda on: self._rows.create(on, key, value))
 
     def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
         with reading(self._engine) as connection:
             return self._rows.collection_tag(connection, scope, query=query)
 
-    def _content_of(self, row: Row) -> dict[str, Any]:
-        return {name: row[name] for name in self._content}
-
-    def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+    def _write(self, work: Callable[[Connection], Representation[Row]]) -> Representation[Row]:
+        return self._contents.shown(transact(self._engine, work))

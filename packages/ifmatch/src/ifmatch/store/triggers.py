@@ -18,8 +18,11 @@ Beside them stand `touch_parent`, by which rows of another table count as part o
 `collection_counter`, which counts the changes of all rows of a scope (`ifmatch.store.collections`).
 
 Everything here but `guard_columns` gives SQL as text and needs no package: execute the statements
-in a migration, in their order. On PostgreSQL the functions keep the search_path with which they
-were made, so that they find their tables whoever writes.
+in a migration, in their order. What makes triggers replaces those that are there, of older releases
+as well: executing it again is how they are upgraded.
+
+`schema` is for tables of PostgreSQL that the search_path does not lead to. The functions keep the
+search_path with which they were made, so that they find their tables whoever writes.
 """
 
 from __future__ import annotations
@@ -42,13 +45,14 @@ _INCARNATION_DEFAULTS = {
 def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
     """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them.
 
-    `added` describes those of a table that got them later, by `add_guard`.
+    `added` describes those of a table that got them later, by `add_guard`. There SQLAlchemy brings
+    the incarnation itself, so that an object that the ORM inserted has the one that is stored.
     """
     from sqlalchemy import BigInteger, Column, Integer, String, text
 
     default = text(_INCARNATION_DEFAULTS[dialect])
     if added and dialect == "sqlite":
-        incarnation = Column("incarnation", BigInteger, nullable=True)
+        incarnation = Column("incarnation", BigInteger, nullable=True, default=default)
     else:
         incarnation = Column("incarnation", BigInteger, nullable=False, server_default=default)
     return [
@@ -59,14 +63,15 @@ def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
     ]
 
 
-def add_guard(dialect: str, table: str) -> list[str]:
+def add_guard(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
     """Statements that give the four columns to a table that has rows.
 
     SQLite refuses a random default, and NOT NULL without a constant one, where a column is added:
     there `incarnation` may be null, each row is given its own, and the trigger of inserts gives
     later rows theirs.
     """
-    random, alter = _INCARNATION_DEFAULTS[dialect], f"ALTER TABLE {quoted(table)} ADD COLUMN"
+    at, random = _at(dialect, table, schema), _INCARNATION_DEFAULTS[dialect]
+    alter = f"ALTER TABLE {at} ADD COLUMN"
     sqlite = dialect == "sqlite"
     incarnation = "bigint" if sqlite else f"bigint NOT NULL DEFAULT {random}"
     columns = [
@@ -75,80 +80,114 @@ def add_guard(dialect: str, table: str) -> list[str]:
         f"{alter} tag varchar(64)",
         f"{alter} tag_stamp varchar(200)",
     ]
-    fill = f"UPDATE {quoted(table)} SET incarnation = {random}"
+    fill = f"UPDATE {at} SET incarnation = {random}"
     return [*columns, fill] if sqlite else columns
 
 
-def remove_guard(table: str) -> list[str]:
+def remove_guard(table: str, *, schema: str | None = None) -> list[str]:
     """Statements that take the columns away again; drop every trigger that names them first."""
+    at = quoted(table) if schema is None else f"{quoted(schema)}.{quoted(table)}"
     names = ("tag_stamp", "tag", "incarnation", "version")
-    return [f"ALTER TABLE {quoted(table)} DROP COLUMN {name}" for name in names]
+    return [f"ALTER TABLE {at} DROP COLUMN {name}" for name in names]
 
 
-def create_triggers(dialect: str, table: str, columns: Iterable[str]) -> list[str]:
+def create_triggers(
+    dialect: str,
+    table: str,
+    columns: Iterable[str],
+    *,
+    schema: str | None = None,
+    identity: Sequence[str] = (),
+) -> list[str]:
     """Statements that make the triggers of one table; `columns` are those that hold content.
 
-    Names are quoted; they come from the schema, never from a request.
+    Triggers that are there are replaced. `identity` are the columns of the primary key; SQLite
+    needs them for a table WITHOUT ROWID, or one with a column of the name rowid. Names are quoted;
+    they come from the schema, never from a request.
     """
-    listed = ", ".join(f'"{column}"' for column in columns)
+    version, copy = _guard_names(table)
     create = _CREATE_SQLITE if dialect == "sqlite" else _CREATE_POSTGRESQL
-    incarnation = _INCARNATION_DEFAULTS[dialect]
+    row = " AND ".join(f"{quoted(one)} = NEW.{quoted(one)}" for one in identity)
+    names = {
+        "table": _at(dialect, table, schema),
+        "columns": ", ".join(map(quoted, columns)),
+        "incarnation": _INCARNATION_DEFAULTS[dialect],
+        "row": row or "rowid = NEW.rowid",
+        "version": quoted(version),
+        "copy": quoted(copy),
+        "version_function": _at(dialect, version, schema),
+        "copy_function": _at(dialect, copy, schema),
+    }
     return [
-        statement.format(table=table, columns=listed, incarnation=incarnation)
-        for statement in create
+        *drop_triggers(dialect, table, schema=schema),
+        *(statement.format(**names) for statement in create),
     ]
 
 
 # A cascade may touch the row before its own trigger runs: hence max(), which never lowers.
 _CREATE_SQLITE = (
     """
-    CREATE TRIGGER "{table}_version" AFTER UPDATE OF {columns} ON "{table}"
+    CREATE TRIGGER {version} AFTER UPDATE OF {columns} ON {table}
     FOR EACH ROW WHEN NEW.version <= OLD.version
     BEGIN
-        UPDATE "{table}" SET version = max(version, OLD.version) + 1 WHERE rowid = NEW.rowid;
+        UPDATE {table} SET version = max(version, OLD.version) + 1 WHERE {row};
     END
     """,
     # It leaves alone what is inserted without a tag: RETURNING shows the row from before a trigger.
     # Only a table that was given its columns later (`add_guard`) has rows without an incarnation.
     """
-    CREATE TRIGGER "{table}_copy" AFTER INSERT ON "{table}"
+    CREATE TRIGGER {copy} AFTER INSERT ON {table}
     FOR EACH ROW WHEN NEW.tag IS NOT NULL OR NEW.incarnation IS NULL
     BEGIN
-        UPDATE "{table}" SET tag = NULL, tag_stamp = NULL, incarnation = {incarnation}
-         WHERE rowid = NEW.rowid;
+        UPDATE {table} SET tag = NULL, tag_stamp = NULL, incarnation = {incarnation}
+         WHERE {row};
     END
     """,
 )
 _CREATE_POSTGRESQL = (
     """
-    CREATE OR REPLACE FUNCTION "{table}_version"() RETURNS trigger LANGUAGE plpgsql AS
+    CREATE OR REPLACE FUNCTION {version_function}() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$
     """,
     """
-    CREATE TRIGGER "{table}_version" BEFORE UPDATE OF {columns} ON "{table}"
-    FOR EACH ROW WHEN (NEW.version <= OLD.version) EXECUTE FUNCTION "{table}_version"()
+    CREATE TRIGGER {version} BEFORE UPDATE OF {columns} ON {table}
+    FOR EACH ROW WHEN (NEW.version <= OLD.version) EXECUTE FUNCTION {version_function}()
     """,
     """
-    CREATE OR REPLACE FUNCTION "{table}_copy"() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION {copy_function}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         NEW.tag := NULL; NEW.tag_stamp := NULL; NEW.incarnation := {incarnation};
         RETURN NEW;
     END $$
     """,
     """
-    CREATE TRIGGER "{table}_copy" BEFORE INSERT ON "{table}"
-    FOR EACH ROW EXECUTE FUNCTION "{table}_copy"()
+    CREATE TRIGGER {copy} BEFORE INSERT ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {copy_function}()
     """,
 )
 
 
-def drop_triggers(dialect: str, table: str) -> list[str]:
+def drop_triggers(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
     """Statements that undo `create_triggers`, as far as there is something to undo."""
-    names = [f"{table}_version", f"{table}_copy"]
+    names = list(dict.fromkeys([*_guard_names(table), *_former_guard_names(dialect, table)]))
     return [
-        *(_drop_trigger(dialect, name, table) for name in names),
-        *(_drop_function(name) for name in names if dialect != "sqlite"),
+        *(_drop_trigger(dialect, name, table, schema) for name in names),
+        *(_drop_function(name, schema) for name in names if dialect != "sqlite"),
     ]
+
+
+def _guard_names(table: str) -> tuple[str, str]:
+    return _short(f"{table}_version"), _short(f"{table}_copy")
+
+
+def _former_guard_names(dialect: str, table: str) -> tuple[str, ...]:
+    """Those of the first release, which PostgreSQL cuts off here as it did where they were made.
+
+    It refused them there where what is cut off leaves one name for both.
+    """
+    if dialect != "sqlite" and len(table.encode()) > _LONGEST - len("_v"):
+        return ()
+    return f"{table}_version", f"{table}_copy"
 
 
 # -- children ---------------------------------------------------------------------------------
@@ -163,13 +202,15 @@ def touch_parent(
     columns: Iterable[str],
     identity: Sequence[str],
     unique: Iterable[Sequence[str]] = (),
+    schema: str | None = None,
 ) -> list[str]:
     """Statements by which a change of `child` raises the version of its row in `parent`.
 
     `key` says which column of the child holds which column of the parent. `columns` are those that
     hold content, `identity` are those of the child's primary key, and `unique` are further unique
     keys. Insert, update of content, delete, TRUNCATE, cascades and SET NULL are seen; of a child
-    that moves, both parents are touched. Where there is no parent nothing happens.
+    that moves, both parents are touched. Where there is no parent nothing happens. Both tables
+    are in `schema`.
 
     For a parent that is served with its children make the tag of its version and incarnation:
     `composed_tag("order", version, incarnation, epoch)`. A touch is no content of the parent: name
@@ -185,10 +226,15 @@ def touch_parent(
         raise ValueError(
             f"{child!r} would touch itself without end: leave 'version' out of its columns."
         )
-    name = _name(child, "touch", parent, *key)
-    touch = f"UPDATE {quoted(parent)} SET version = version + 1 WHERE "
+    name, at_parent = _name(child, "touch", parent, *key), _at(dialect, parent, schema)
+    touch = f"UPDATE {at_parent} SET version = version + 1 WHERE "
+    drop = drop_touch_parent(dialect, child, parent, key, schema=schema)
     if dialect != "sqlite":
-        return _touch_postgresql(name, child, touch, key=key, listed=listed, parent=parent)
+        at_child = _at(dialect, child, schema)
+        made = _touch_postgresql(
+            name, at_child, touch, key=key, listed=listed, parent=quoted(parent), schema=schema
+        )
+        return [*drop, *made]
     at_new, at_old = (
         "(" + " AND ".join(f"{quoted(own)} = {row}.{quoted(of)}" for of, own in key.items()) + ")"
         for row in ("NEW", "OLD")
@@ -196,22 +242,27 @@ def touch_parent(
     parents = ", ".join(quoted(own) for own in key.values())
     former = ", ".join(f"former.{quoted(of)}" for of in key)
     replaced = (
-        f"{touch}({parents}) IN (SELECT {former} FROM {quoted(child)} AS former "
+        f"{touch}({parents}) IN (SELECT {former} FROM {_at(dialect, child, schema)} AS former "
         f"WHERE {_is_replaced(identity, unique)}) AND {at_new} IS NOT TRUE"
     )
-    return _on_sqlite(
-        name,
-        child,
-        insert=[f"{touch}{at_new}"],
-        update=(listed, [f"{touch}{at_old} OR {at_new}"]),
-        delete=[f"{touch}{at_old}"],
-        replace=(_members(identity, unique), [replaced]),
-    )
+    return [
+        *drop,
+        *_on_sqlite(
+            name,
+            child,
+            insert=[f"{touch}{at_new}"],
+            update=(listed, [f"{touch}{at_old} OR {at_new}"]),
+            delete=[f"{touch}{at_old}"],
+            replace=(_members(identity, unique), [replaced]),
+        ),
+    ]
 
 
-def drop_touch_parent(dialect: str, child: str, parent: str, key: Iterable[str]) -> list[str]:
+def drop_touch_parent(
+    dialect: str, child: str, parent: str, key: Iterable[str], *, schema: str | None = None
+) -> list[str]:
     """Statements that undo `touch_parent`; `key` are the child's columns of its key."""
-    return _drop_all(dialect, _name(child, "touch", parent, *key), child)
+    return _drop_all(dialect, (child, "touch", parent, *key), child, schema)
 
 
 def _touch_postgresql(
@@ -222,8 +273,10 @@ def _touch_postgresql(
     key: Mapping[str, str],
     listed: Sequence[str],
     parent: str,
+    schema: str | None,
 ) -> list[str]:
-    own = ", ".join(f"{quoted(parent)}.{quoted(column)}" for column in key.values())
+    """`child` and `parent` are quoted."""
+    own = ", ".join(f"{parent}.{quoted(column)}" for column in key.values())
     of = ", ".join(map(quoted, key))
     # Compared as text in the collation "C": what is equal but written differently is a change.
     row = f'ROW({", ".join(map(quoted, listed))})::text COLLATE "C" AS content'
@@ -233,7 +286,8 @@ def _touch_postgresql(
         insert=f"{touch}({own}) IN (SELECT {of} FROM after_rows);",
         delete=f"{touch}({own}) IN (SELECT {of} FROM before_rows);",
         update=f"{touch}({own}) IN (SELECT {of} FROM ({_differing(f'{of}, {row}')}) AS changed);",
-        truncate=("BEFORE", f"{touch}({own}) IN (SELECT {of} FROM {quoted(child)});"),
+        truncate=("BEFORE", f"{touch}({own}) IN (SELECT {of} FROM {child});"),
+        schema=schema,
     )
 
 
@@ -271,6 +325,7 @@ def collection_counter(
     scope: Sequence[str],
     identity: Sequence[str],
     unique: Iterable[Sequence[str]] = (),
+    schema: str | None = None,
 ) -> list[str]:
     """Statements that keep a counter for the rows of each scope, and begin one for those there are.
 
@@ -283,16 +338,20 @@ def collection_counter(
     What a scope is is told by its text: two that are equal only under a collation are two. Counters
     of empty scopes stay; do not delete them. A transaction holds the counter's row until it
     commits, so writers of one scope wait for each other.
+
+    Counters that are there begin anew, with an incarnation of their own. With `schema` the counter
+    is that of `schema.table`: `Scope("schema.table", ...)`.
     """
-    name = counter_name(table, scope)
+    name, at = _counter_of(table, scope, schema), _at(dialect, table, schema)
     trigger = _name(table, "counter", *scope)
-    literal = "'" + name.replace("'", "''") + "'"
+    literal = _literal(name)
     random = _INCARNATION_DEFAULTS[dialect]
-    tables = [_CREATE_SCOPE_TABLE, CREATE_EPOCH_TABLE]
+    drop = drop_collection_counter(dialect, table, scope, schema=schema)
+    tables = [_CREATE_SCOPE_TABLE, CREATE_EPOCH_TABLE, *drop]
     begin = (
         f"INSERT INTO {SCOPE_TABLE} (name, scope, version, incarnation) "
         f"SELECT {literal}, scope, 1, {random} FROM "
-        f"(SELECT DISTINCT {_scope_text('here', scope)} AS scope FROM {quoted(table)} AS here) "
+        f"(SELECT DISTINCT {_scope_text('here', scope)} AS scope FROM {at} AS here) "
         "AS found"
     )
     watched = ("version", "incarnation", *scope)
@@ -315,11 +374,12 @@ def collection_counter(
             begin,
             *_on_postgresql(
                 trigger,
-                table,
+                at,
                 insert=raised("after_rows"),
                 delete=raised("before_rows"),
                 update=raised(f"({_differing(listed)})"),
                 truncate=("AFTER", all_raised),
+                schema=schema,
             ),
         ]
     new, old = _scope_text("NEW", scope), _scope_text("OLD", scope)
@@ -352,19 +412,35 @@ def counter_triggers(dialect: str, table: str, scope: Sequence[str]) -> list[str
     """The names of the triggers that raise a counter; the table's own one of updates is first.
 
     >>> counter_triggers("postgresql", "flag", ["project"])[:2]
-    ['flag_version', 'flag_counter_project_insert']
+    ['flag_version', 'flag.counter.project.insert']
     """
     name = _name(table, "counter", *scope)
-    return [f"{table}_version", *(_name(name, suffix) for suffix in _SUFFIXES[dialect])]
+    suffixes = _SUFFIXES[dialect]
+    return [_guard_names(table)[0], *(_short(f"{name}.{suffix}") for suffix in suffixes)]
 
 
-def drop_collection_counter(dialect: str, table: str, scope: Sequence[str]) -> list[str]:
+def drop_collection_counter(
+    dialect: str, table: str, scope: Sequence[str], *, schema: str | None = None
+) -> list[str]:
     """Statements that undo `collection_counter`; the table of counters stays."""
-    name = counter_name(table, scope).replace("'", "''")
+    name = _literal(_counter_of(table, scope, schema))
     return [
-        *_drop_all(dialect, _name(table, "counter", *scope), table),
-        f"DELETE FROM {SCOPE_TABLE} WHERE name = '{name}'",
+        *_drop_all(dialect, (table, "counter", *scope), table, schema),
+        f"DELETE FROM {SCOPE_TABLE} WHERE name = {name}",
     ]
+
+
+def drop_shared_tables() -> list[str]:
+    """Statements that drop the tables of counters and of epochs, when nothing needs them."""
+    return [f"DROP TABLE IF EXISTS {table}" for table in (SCOPE_TABLE, EPOCH_TABLE)]
+
+
+def _counter_of(table: str, scope: Sequence[str], schema: str | None) -> str:
+    return counter_name(table if schema is None else f"{schema}.{table}", scope)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _scope_text(row: str, scope: Sequence[str]) -> str:
@@ -398,21 +474,31 @@ def _on_sqlite(
         "rekey": (f"BEFORE UPDATE OF {of_replace}", replace[1]),
     }
     return [
-        f"CREATE TRIGGER {quoted(_name(name, suffix))} {when} ON {quoted(table)} FOR EACH ROW "
+        f"CREATE TRIGGER {quoted(_short(f'{name}.{suffix}'))} {when} ON {quoted(table)} "
+        "FOR EACH ROW "
         f"BEGIN {'; '.join(statements)}; END"
         for suffix, (when, statements) in events.items()
     ]
 
 
 def _on_postgresql(
-    name: str, table: str, *, insert: str, update: str, delete: str, truncate: tuple[str, str]
+    name: str,
+    table: str,
+    *,
+    insert: str,
+    update: str,
+    delete: str,
+    truncate: tuple[str, str],
+    schema: str | None,
 ) -> list[str]:
     """Once a statement, not once a row: a row that one transaction changes n times costs n^2.
 
-    They fire for statements of no rows, too: there an update must not go on updating.
+    They fire for statements of no rows, too: there an update must not go on updating. `table` is
+    quoted.
     """
+    named = _at("postgresql", name, schema)
     function = f"""
-        CREATE OR REPLACE FUNCTION {quoted(name)}() RETURNS trigger LANGUAGE plpgsql
+        CREATE OR REPLACE FUNCTION {named}() RETURNS trigger LANGUAGE plpgsql
         SET search_path FROM CURRENT AS $ifmatch$
         BEGIN
             IF TG_OP = 'INSERT' THEN {insert}
@@ -434,8 +520,8 @@ def _on_postgresql(
     return [
         function,
         *(
-            f"CREATE TRIGGER {quoted(_name(name, suffix))} {when} ON {quoted(table)} {rows} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {quoted(name)}()"
+            f"CREATE TRIGGER {quoted(_short(f'{name}.{suffix}'))} {when} ON {table} {rows} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {named}()"
             for suffix, (when, rows) in events.items()
         ),
     ]
@@ -447,18 +533,25 @@ _SUFFIXES = {
 }
 
 
-def _drop_all(dialect: str, name: str, table: str) -> list[str]:
-    triggers = [_drop_trigger(dialect, _name(name, suffix), table) for suffix in _SUFFIXES[dialect]]
-    return triggers if dialect == "sqlite" else [*triggers, _drop_function(name)]
+def _drop_all(dialect: str, parts: Sequence[str], table: str, schema: str | None) -> list[str]:
+    """The first release had its names with `_` between the parts, which two could share."""
+    names = {".": _name(*parts), "_": _short("_".join(parts))}
+    triggers = [
+        _drop_trigger(dialect, _short(f"{name}{between}{suffix}"), table, schema)
+        for between, name in names.items()
+        for suffix in _SUFFIXES[dialect]
+    ]
+    functions = () if dialect == "sqlite" else dict.fromkeys(names.values())
+    return [*triggers, *(_drop_function(name, schema) for name in functions)]
 
 
-def _drop_trigger(dialect: str, name: str, table: str) -> str:
-    on = "" if dialect == "sqlite" else f" ON {quoted(table)}"
-    return f"DROP TRIGGER IF EXISTS {quoted(name)}{on}"
+def _drop_trigger(dialect: str, name: str, table: str, schema: str | None) -> str:
+    at = _at(dialect, table, schema)
+    return f"DROP TRIGGER IF EXISTS {quoted(name)}" + ("" if dialect == "sqlite" else f" ON {at}")
 
 
-def _drop_function(name: str) -> str:
-    return f"DROP FUNCTION IF EXISTS {quoted(name)}()"
+def _drop_function(name: str, schema: str | None) -> str:
+    return f"DROP FUNCTION IF EXISTS {_at('postgresql', name, schema)}()"
 
 
 def _differing(columns: str) -> str:
@@ -482,9 +575,33 @@ def _is_replaced(identity: Sequence[str], unique: Iterable[Sequence[str]]) -> st
 _LONGEST = 63  # bytes of a name in PostgreSQL, which cuts off the rest
 
 
+def _at(dialect: str, name: str, schema: str | None) -> str:
+    """A table or a function as SQL names it; SQLite can watch no table of another file."""
+    if schema is None:
+        return quoted(name)
+    if dialect == "sqlite":
+        raise ValueError(
+            f"SQLite has no schema {schema!r} that triggers could name. Leave `schema` out; where "
+            "it is an attached file, make the triggers on a connection that opened it by itself."
+        )
+    return f"{quoted(schema)}.{quoted(name)}"
+
+
 def _name(*parts: str) -> str:
-    name = "_".join(parts)
+    """A name for these parts, which no others have."""
+    name = ".".join(parts)
+    if any("." in part for part in parts):
+        name += f".{_digest(chr(0).join(parts))}"
+    return _short(name)
+
+
+def _short(name: str) -> str:
+    """The name, or where it is too long its beginning and a digest of the whole."""
     raw = name.encode()
     if len(raw) <= _LONGEST:
         return name
-    return f"{raw[:46].decode(errors='ignore')}_{sha256(raw).hexdigest()[:16]}"
+    return f"{raw[:46].decode(errors='ignore')}_{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]

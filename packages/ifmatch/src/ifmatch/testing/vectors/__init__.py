@@ -98,6 +98,36 @@ Clause = TypedDict(
 )
 
 
+class MergeExpectation(TypedDict):
+    """The document, the clashes by path, and where each side alone made a change."""
+
+    merged: Any
+    clashes: list[dict[str, Any]]
+    mine: list[str]
+    theirs: list[str]
+
+
+class MergeCase(TypedDict):
+    """Two sets of changes to one document; `merge/schema.json` says it all."""
+
+    id: str
+    says: str
+    base: Any
+    mine: Any
+    theirs: Any
+    expect: MergeExpectation
+
+
+def merge_cases() -> list[MergeCase]:
+    """The cases of three-way merges.
+
+    >>> merge_cases()[0]["expect"]["merged"]
+    {'a': 1}
+    """
+    found: list[MergeCase] = _read("merge/cases.json")["cases"]
+    return found
+
+
 def cases() -> list[Case]:
     """All cases, file by file in the order of their names, each as its file has it.
 

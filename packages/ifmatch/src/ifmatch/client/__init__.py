@@ -1,0 +1,1 @@
+"""The client's side: edits that lose nobody's change."""
