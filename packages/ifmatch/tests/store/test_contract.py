@@ -9,7 +9,9 @@ import pytest
 from harness import postgres
 from ifmatch.testing.store_contract import (
     AfterRestart,
+    CollectionTags,
     ForeignWriters,
+    OneWinner,
     Shelf,
     StoreContract,
     TwoProcesses,
@@ -41,6 +43,10 @@ class TestInMemory(StoreContract, exempt=EXEMPT):
 class TestEachStore(StoreContract):
     """In SQLite and in PostgreSQL, by each driver."""
 
+    @pytest.fixture
+    def strong(self) -> bool:
+        return False
+
     @pytest.fixture(params=ON_DATABASES)
     def shelf(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
         made: Shelf = open_shelf(request.param)
@@ -50,6 +56,20 @@ class TestEachStore(StoreContract):
     def excusing(self, request: pytest.FixtureRequest, open_shelf: Any) -> Shelf:
         made: Shelf = open_shelf(request.param, already_applied=True)
         return made
+
+
+SAME = "Nothing in it depends on how tags are compared: it is tried with weak ones."
+WITH_WEAK_ONES = dict.fromkeys(
+    (OneWinner, CollectionTags, AfterRestart, TwoProcesses, ForeignWriters), SAME
+)
+
+
+class TestEachStoreWithStrongTags(TestEachStore, exempt=WITH_WEAK_ONES):
+    """The same where tags are strong, and compared strongly."""
+
+    @pytest.fixture
+    def strong(self) -> bool:
+        return True
 
 
 if OLDER := postgres.older():  # where there is none, `dev.py test --all` says so in its summary

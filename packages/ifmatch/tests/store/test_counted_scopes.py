@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine
 
 from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.store.memory import MemoryStore
-from ifmatch.store.sqlalchemy import SQLAlchemyStore, configure
-from ifmatch.store.steps import GuardedRows
+from ifmatch.store.sqlalchemy import GuardedTable, SQLAlchemyStore, configure
+from ifmatch.store.steps import GUARD_COLUMNS, GuardedRows
 from ifmatch.store.triggers import (
     SCOPE_TABLE,
     collection_counter,
     counter_triggers,
+    create_triggers,
     drop_collection_counter,
     drop_triggers,
 )
@@ -80,7 +81,8 @@ def test_a_trigger_that_is_switched_off_does_not_count(on_postgresql: Any) -> No
     on_postgresql.execute(*counter)
     rows = on_postgresql.rows(scopes=[()])
     assert SQLAlchemyStore(on_postgresql.engine, rows).collection_tag().weak
-    on_postgresql.execute("ALTER TABLE note DISABLE TRIGGER note_counter_delete")
+    *_, last = counter_triggers("postgresql", "note", [])
+    on_postgresql.execute(f'ALTER TABLE note DISABLE TRIGGER "{last}"')
     rows = on_postgresql.rows(scopes=[()])
     with pytest.raises(ImpossibleDeclaration):
         SQLAlchemyStore(on_postgresql.engine, rows).collection_tag()
@@ -98,6 +100,39 @@ def test_a_database_that_counts_says_nothing_about_another_one(
     with pytest.raises(ImpossibleDeclaration):
         SQLAlchemyStore(other, rows).collection_tag()
     other.dispose()
+
+
+def test_a_table_in_another_schema_has_counters_of_its_own(on_postgresql: Any) -> None:
+    """And those of a table of the same name say nothing about it."""
+    on_postgresql.execute(
+        "DROP SCHEMA IF EXISTS elsewhere CASCADE",
+        "CREATE SCHEMA elsewhere",
+        *collection_counter("postgresql", "note", scope=[], identity=["owner", "id"]),
+    )
+    table = on_postgresql.table.to_metadata(MetaData(), schema="elsewhere")
+    table.create(on_postgresql.engine)
+    content = [column.name for column in table.c if column.name not in GUARD_COLUMNS]
+    on_postgresql.execute(
+        *create_triggers("postgresql", "note", content, schema="elsewhere"),
+    )
+
+    def store() -> SQLAlchemyStore:
+        columns = table.c
+        key = (columns.owner, columns.id)
+        rows = GuardedTable(table, key, lambda row: row["title"], scopes=[()])
+        return SQLAlchemyStore(on_postgresql.engine, rows)
+
+    with pytest.raises(ImpossibleDeclaration, match="schema='elsewhere'"):
+        store().collection_tag()
+    on_postgresql.execute(
+        *collection_counter(
+            "postgresql", "note", scope=[], identity=["owner", "id"], schema="elsewhere"
+        )
+    )
+    before = store().collection_tag()
+    store().create(KEY, NOTE)
+    assert store().collection_tag() != before
+    on_postgresql.execute("DROP SCHEMA elsewhere CASCADE")
 
 
 def test_the_columns_of_a_scope_may_be_given_in_any_order(opened: Any) -> None:
