@@ -30,6 +30,12 @@ def catalog(database: Any) -> list[Any]:
     return [sorted(database.execute(one), key=repr) for one in statements]
 
 
+def added(database: Any, before: list[Any]) -> list[Any]:
+    """What is there and was not `before`."""
+    pairs = zip(catalog(database), before, strict=True)
+    return [one for now, was in pairs for one in now if one not in was]
+
+
 def triggers(database: Any) -> list[Any]:
     """The triggers alone."""
     if database.on_sqlite:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import (
     Column,
+    Engine,
     Float,
     Integer,
     MetaData,
@@ -89,13 +90,15 @@ class Opened:
     """A kind of store on an empty table, as seen and changed from outside.
 
     `make` makes a store, such as another process has; its options are those of `GuardedRows`, and
-    `scopes`. `listing` gives the tag of the collection and its rows, of one snapshot.
+    `scopes`. `listing` gives the tag of the collection and its rows, of one snapshot. `install`
+    executes statements on a connection that is there: a new one would cost more.
     """
 
     make: Make
     listing: Listing
     rows: Rows
     watch: Watch
+    install: Callable[[list[str]], None]
 
     def store(self, **options: Any) -> Any:
         return self.make(**{"represent": represent, "scopes": SCOPES} | options)
@@ -118,7 +121,7 @@ class Opened:
             for scope in SCOPES
             for one in collection_counter(dialect, table, scope=scope, identity=identity)
         ]
-        self.rows.sql.execute(*made if self.on_sqlite else [";".join(made)])
+        self.install(made)
         return self
 
 
@@ -174,6 +177,11 @@ class Database:
     def execute(self, *statements: str, wait: float = 10) -> list[Any]:
         """Plain SQL through a connection of its own: see `PlainSQL`."""
         return PlainSQL(self.address, self.on_sqlite).execute(*statements, wait=wait)
+
+    def install(self, statements: list[str]) -> None:
+        with self.engine.begin() as connection:
+            for one in statements:
+                connection.exec_driver_sql(one)
 
     def before_statement(
         self, number: int, act: Callable[[], None]
@@ -302,7 +310,8 @@ def open_store(kind: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
         made = open_database(database, request, version)
         closed.callback(made.engine.dispose)
         make, listing = MAKERS[kind](made, closed)
-        yield Opened(make, listing, Rows(PlainSQL(made.address, made.on_sqlite)), made.watch)
+        rows = Rows(PlainSQL(made.address, made.on_sqlite))
+        yield Opened(make, listing, rows, made.watch, made.install)
 
 
 REPEATABLE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
@@ -310,10 +319,16 @@ LIST = "SELECT owner, title, n FROM note ORDER BY id"
 
 
 def _sqlalchemy(on: Database, closed: ExitStack) -> tuple[Make, Listing]:
-    def make(**options: Any) -> SQLAlchemyStore:
+    unused = [on.engine]
+
+    def another() -> Engine:
         engine = configure(create_engine(on.engine.url, pool_size=20))
         on.watch.look_at(engine)
         closed.callback(engine.dispose)
+        return engine
+
+    def make(**options: Any) -> SQLAlchemyStore:
+        engine = unused.pop() if unused else another()
         return SQLAlchemyStore(engine, on.rows(**options))
 
     def listing() -> tuple[ETag, list[Any]]:
@@ -509,7 +524,12 @@ def django_kind(alias: str, closed: ExitStack) -> Opened:
             cursor.execute("SELECT owner, title, n FROM notes_note ORDER BY number")
             return tag, [tuple(row) for row in cursor.fetchall()]
 
-    return Opened(make, listing, Rows(sql, "notes_note", "number"), watch)
+    def install(statements: list[str]) -> None:
+        with connection.cursor() as cursor:
+            for one in statements:
+                cursor.execute(one)
+
+    return Opened(make, listing, Rows(sql, "notes_note", "number"), watch, install)
 
 
 @pytest.fixture(params=DATABASES)

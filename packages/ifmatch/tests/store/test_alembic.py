@@ -204,6 +204,11 @@ def test_an_operation_knows_its_reverse() -> None:
     assert reverse.args == ("article",)
 
 
+def test_an_upgrade_of_the_triggers_takes_no_column_away_when_it_is_undone() -> None:
+    upgrade = guards.CreateGuard("article", columns=CONTENT, has_columns=True)
+    assert upgrade.reverse() is upgrade
+
+
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_a_migration_that_is_only_written_down_has_every_statement(dialect: str) -> None:
     written = io.StringIO()
@@ -213,6 +218,23 @@ def test_a_migration_that_is_only_written_down_has_every_statement(dialect: str)
     downgrade(op)
     for words in ("ADD COLUMN incarnation", "CREATE TRIGGER", "DROP TRIGGER", "DROP COLUMN"):
         assert words in written.getvalue()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_what_is_written_down_has_names_as_they_are(dialect: str) -> None:
+    """A text of SQLAlchemy would double the percent, and take `:now` for a parameter."""
+    written = io.StringIO()
+    options = {"as_sql": True, "output_buffer": written}
+    op: Any = Operations(MigrationContext.configure(dialect_name=dialect, opts=options))
+    op.create_guard("100% :now", columns=["id"])
+    op.create_collection_counter("100% :now", scope=["a :b"], identity=["id"])
+    op.raise_epoch("100% :now")
+    text = written.getvalue()
+    assert 'ON "100% :now"' in text
+    assert '"a :b"' in text
+    assert "%%" not in text
+    for statement in text.split(";\n\n"):
+        assert not statement.strip().endswith(";")
 
 
 # -- create_all -------------------------------------------------------------------------------

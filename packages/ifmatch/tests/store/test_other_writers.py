@@ -271,6 +271,42 @@ def test_a_partitioned_table_is_guarded_as_a_whole(on_postgresql: Any) -> None:
     )
 
 
+def test_a_write_through_a_view_is_a_write_of_its_table(database: Any) -> None:
+    store = database.store()
+    opened = store.create(KEY, note())
+    instead = (
+        "CREATE TRIGGER shown INSTEAD OF UPDATE ON titles "
+        "BEGIN UPDATE note SET title = NEW.title WHERE id = NEW.id; END"
+    )
+    # A simple view of PostgreSQL is written as its table.
+    make = [instead] if database.on_sqlite else []
+    database.execute("CREATE VIEW titles AS SELECT id, title FROM note", *make)
+    database.execute("UPDATE titles SET title = 'raw'", "DROP VIEW titles")
+    assert store.tag(KEY) == state_tag(note("raw")) != opened.etag
+
+
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+def test_a_generated_column_of_a_child_changes_with_its_base(database: Any, kind: str) -> None:
+    """Name the base: no trigger of PostgreSQL reads a virtual column, and none of SQLite fires."""
+    if kind == "VIRTUAL" and not database.on_sqlite:
+        (version,) = database.execute("SHOW server_version_num")[0]
+        if int(version) < 180000:
+            pytest.skip("virtual columns came with PostgreSQL 18")
+    dialect = database.engine.dialect.name
+    generated = f"gross integer GENERATED ALWAYS AS (net * 2) {kind}"
+    key = {"note_id": "id"}
+    database.execute(
+        f"CREATE TABLE item (id integer PRIMARY KEY, note_id integer, net integer, {generated})",
+        *touch_parent(dialect, "item", "note", key=key, columns=["net"], identity=["id"]),
+        "INSERT INTO note (owner, id, title, n) VALUES ('ada', 1, 'Tea', 0)",
+        "INSERT INTO item (id, note_id, net) VALUES (1, 1, 1)",
+        "UPDATE item SET net = 2",
+    )
+    assert database.execute("SELECT version FROM note") == [(3,)]
+    drop = drop_touch_parent(dialect, "item", "note", ["note_id"])
+    database.execute(*drop, "DROP TABLE item")
+
+
 # -- SQLite ---------------------------------------------------------------------------------------
 
 

@@ -109,7 +109,10 @@ class CreateGuard(_Operation):
         told: dict[str, Any] = {"identity": identity, "has_columns": has_columns}
         operations.invoke(cls(table, columns=columns, schema=schema, **told))
 
-    def reverse(self) -> DropGuard:
+    def reverse(self) -> _Operation:
+        """Where the columns were there before, they stay: the triggers are made again."""
+        if self.told.get("has_columns"):
+            return self
         return DropGuard(*self.args, schema=self.told.get("schema"))
 
 
