@@ -59,7 +59,7 @@ class TestEachStore(StoreContract):
 
 
 SAME = "Nothing in it depends on how tags are compared: it is tried with weak ones."
-WITH_WEAK_ONES = dict.fromkeys(
+WITH_WEAK_ONES: dict[type, str] = dict.fromkeys(
     (OneWinner, CollectionTags, AfterRestart, TwoProcesses, ForeignWriters), SAME
 )
 
