@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,26 @@ from ifmatch.testing.store_contract import (
     TwoProcesses,
 )
 from packages.ifmatch.tests.store.kinds import ON_DATABASES, ON_POSTGRESQL
+
+if TYPE_CHECKING:
+    from ifmatch.store.contract import AsyncStore, Store
+    from ifmatch.store.django import DjangoStore
+    from ifmatch.store.memory import MemoryStore
+    from ifmatch.store.postgres import AsyncPostgresStore, PostgresStore
+    from ifmatch.store.sqlalchemy import SQLAlchemyStore
+    from ifmatch.store.sqlalchemy_async import AsyncSQLAlchemyStore
+    from ifmatch.store.sqlite import SQLiteStore
+
+    # Each has the methods of its protocol, to the type checker as well.
+    AnyStore = MemoryStore[Any] | SQLiteStore | PostgresStore | SQLAlchemyStore | DjangoStore
+    AnyAsyncStore = AsyncPostgresStore | AsyncSQLAlchemyStore
+
+    def is_store(one: AnyStore) -> Store[Any, Any]:
+        return one
+
+    def is_async_store(one: AnyAsyncStore) -> AsyncStore[Any, Any]:
+        return one
+
 
 GONE = "What it holds is in one process, and goes with it."
 EXEMPT: dict[type, str] = {

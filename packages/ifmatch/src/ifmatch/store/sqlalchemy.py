@@ -194,7 +194,7 @@ class GuardedTable:
     strong: bool = False
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
-    scopes: Sequence[Sequence[str]] = ()
+    scopes: Sequence[Sequence[str]] = field(default=(), hash=False)
 
     @cached_property
     def rows(self) -> GuardedRows:
