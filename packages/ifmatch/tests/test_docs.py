@@ -14,7 +14,7 @@ PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
     "reference/merge",
-    "how-to/add-to-sqlalchemy",
+    *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
 
 

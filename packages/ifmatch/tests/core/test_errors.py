@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from ifmatch.core.errors import (
     ImpossibleDeclaration,
     MalformedField,
     Missing,
+    NaiveInstant,
     NotCanonical,
 )
 from ifmatch.core.etag import ETag
@@ -25,6 +27,7 @@ EXAMPLES: list[IfMatchError] = [
     Conflict(ETag("a"), FAILED),
     Conflict(None, FAILED),
     Missing(("notes", 7)),
+    NaiveInstant(datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)),
     NotCanonical("No canonical JSON. Use plain dicts."),
     ImpossibleDeclaration("It could never work. Do this instead."),
 ]
@@ -53,6 +56,7 @@ def test_every_error_of_the_room_is_caught_by_one_name() -> None:
     [
         (MalformedField, ValueError),
         (Missing, LookupError),
+        (NaiveInstant, ValueError),
         (NotCanonical, TypeError),
         (ImpossibleDeclaration, ValueError),
     ],

@@ -93,7 +93,14 @@ class LastWriterWins(Sound):
         return super().replace(key, value)
 
 
-class KeepsTheTag(Sound):
+class OtherTags(Sound):
+    """A tag that `_tag` says, wherever one is given."""
+
+    def _representation(self, body: bytes, *, changed: bool = True) -> Representation[Any]:
+        return replace(super()._representation(body, changed=changed), etag=self._tag(body))
+
+
+class KeepsTheTag(OtherTags):
     """A tag from the first state, as one of an id or of the day of creation."""
 
     def _tag(self, body: bytes) -> ETag:
@@ -203,7 +210,7 @@ class CountsNothing(Sound):
 # -- other processes ------------------------------------------------------------------------------
 
 
-class SaltsTags(Sound):
+class SaltsTags(OtherTags):
     """As Python's `hash` of a string, which is another one in each process."""
 
     def __init__(self) -> None:

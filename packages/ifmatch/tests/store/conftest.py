@@ -190,6 +190,22 @@ class Database:
         return self.watch.before(number, act)
 
 
+class AwaitedDatabase:
+    """The same database, whose stores await what they ask of it, on a loop of their own."""
+
+    def __init__(self, database: Database, engine: AsyncEngine, loop: Loop) -> None:
+        self._database = database
+        self._engine = engine
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def store(self, **more: Any) -> Synchronous:
+        rows = self._database.rows(**more)
+        return Synchronous(AsyncSQLAlchemyStore(self._engine, rows), self._loop.run)
+
+
 @pytest.fixture(scope="session")
 def notes_on_postgresql(postgres_server: postgres.Server) -> Iterator[postgres.Database]:
     """One database for all tests here; each makes the table anew."""
@@ -243,6 +259,23 @@ def open_shelf(request: pytest.FixtureRequest, strong: bool) -> Iterator[Any]:
         )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long races of SQLAlchemy's awaited stores run with weak tags alone.
+
+    Their statements are those of its other stores, which run both, as do their own short races.
+    """
+    repeated = [one for one in items if _is_repeated(one)]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [one for one in items if one not in repeated]
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    made_of: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    long = item.get_closest_marker("full") is not None
+    return long and made_of.get("shelf") in AWAITED and made_of.get("strong") == "strong"
+
+
 @pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest, open_shelf: Any) -> store_contract.Shelf:
     """Each store in each mode, empty."""
@@ -270,13 +303,13 @@ def shelf_of(
 
 
 @pytest.fixture(params=["sync", "awaited"])
-def written(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
-    """The store of `database`, by either of SQLAlchemy's engines."""
+def either(request: pytest.FixtureRequest, database: Database) -> Iterator[Any]:
+    """`database`, by either of SQLAlchemy's engines."""
     if request.param == "sync":
-        yield database.store()
+        yield database
         return
     with closing(Loop()) as loop, awaited_engine(database, loop) as engine:
-        yield Synchronous(AsyncSQLAlchemyStore(engine, database.rows()), loop.run)
+        yield AwaitedDatabase(database, engine, loop)
 
 
 @contextmanager

@@ -216,7 +216,7 @@ def test_a_migration_that_is_only_written_down_has_every_statement(dialect: str)
     op: Any = Operations(MigrationContext.configure(dialect_name=dialect, opts=options))
     upgrade(op)
     downgrade(op)
-    for words in ("ADD COLUMN incarnation", "CREATE TRIGGER", "DROP TRIGGER", "DROP COLUMN"):
+    for words in ('ADD COLUMN "incarnation"', "CREATE TRIGGER", "DROP TRIGGER", "DROP COLUMN"):
         assert words in written.getvalue()
 
 
@@ -289,3 +289,22 @@ def test_creating_what_is_there_makes_nothing_twice(engine: Engine, created: Met
     event.listen(engine, "before_cursor_execute", lambda *told: seen.append(told[2]))
     created.create_all(engine)
     assert not [one for one in seen if "CREATE" in one]
+
+
+def test_a_further_guard_comes_and_goes_beside_the_first(engine: Engine) -> None:
+    """Its columns, triggers and functions are its own: so `hits` no longer disturb an editor."""
+    legacy = shape(engine)
+    migrate(engine, upgrade)
+    first = shape(engine)
+    everything = [*CONTENT, "hits"]
+    migrate(engine, lambda op: op.create_guard("article", columns=everything, guard="overview"))
+    migrate(engine, lambda op: op.create_guard("article", columns=everything, guard="overview"))
+    query = "SELECT version, overview_version FROM article WHERE id = 1"
+    assert execute(engine, "UPDATE article SET hits = 9 WHERE id = 1", query) == [(1, 2)]
+    assert execute(engine, "UPDATE article SET title = 'Gin' WHERE id = 1", query) == [(2, 3)]
+    execute(engine, "UPDATE article SET hits = 5, title = 'Tea' WHERE id = 1")
+    migrate(engine, lambda op: op.drop_guard("article", guard="overview"))
+    assert shape(engine)["article"][:3] == first["article"][:3]
+    assert execute(engine, "SELECT version FROM article WHERE id = 1") == [(3,)]
+    migrate(engine, downgrade)
+    assert shape(engine) == legacy

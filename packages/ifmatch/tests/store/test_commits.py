@@ -63,11 +63,12 @@ def trapped(database: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", WRITES)
 def test_what_a_method_returned_of_is_there_for_every_other_connection(
-    database: Any, written: Any, how: str
+    either: Any, how: str
 ) -> None:
-    written.create(KEY, note())
-    made = WRITES[how](written)
-    found = {row[1]: row for row in database.execute(EVERYTHING)}
+    store = either.store()
+    store.create(KEY, note())
+    made = WRITES[how](store)
+    found = {row[1]: row for row in either.execute(EVERYTHING)}
     if how == "delete":
         assert found == {}
     else:
@@ -76,16 +77,15 @@ def test_what_a_method_returned_of_is_there_for_every_other_connection(
 
 
 @pytest.mark.parametrize("how", WRITES)
-def test_a_commit_that_fails_raises_and_nothing_is_stored(
-    database: Any, written: Any, how: str
-) -> None:
-    written.create(KEY, note())
-    before = database.execute(EVERYTHING)
-    with trapped(database), pytest.raises(DBAPIError):
-        WRITES[how](written)
-    assert database.execute(EVERYTHING) == before
-    WRITES[how](written)  # and the connection is fit for the next one
-    assert database.execute(EVERYTHING) != before
+def test_a_commit_that_fails_raises_and_nothing_is_stored(either: Any, how: str) -> None:
+    store = either.store()
+    store.create(KEY, note())
+    before = either.execute(EVERYTHING)
+    with trapped(either), pytest.raises(DBAPIError):
+        WRITES[how](store)
+    assert either.execute(EVERYTHING) == before
+    WRITES[how](store)  # and the connection is fit for the next one
+    assert either.execute(EVERYTHING) != before
 
 
 def test_what_happens_before_the_commit_may_still_undo_everything(database: Any) -> None:

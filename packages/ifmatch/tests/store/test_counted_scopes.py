@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import MetaData, create_engine
 
 from ifmatch.core.errors import ImpossibleDeclaration
+from ifmatch.store.collections import Counters
 from ifmatch.store.memory import MemoryStore
 from ifmatch.store.sqlalchemy import GuardedTable, SQLAlchemyStore, configure
 from ifmatch.store.steps import GUARD_COLUMNS, GuardedRows
@@ -153,6 +154,13 @@ def test_the_columns_of_a_scope_may_be_given_in_any_order(opened: Any) -> None:
 def test_the_release_of_what_is_served_is_in_the_tag(opened: Any) -> None:
     old, new = opened.store().collection_tag(), opened.store(epoch="2").collection_tag()
     assert old != new
+
+
+def test_a_further_guard_of_a_table_has_no_counters() -> None:
+    """They follow the version of the first one, and would miss what only that one watches."""
+    with pytest.raises(ImpossibleDeclaration, match=r"'traffic'.*Next: "):
+        Counters("sqlite", "note", [()], guard="traffic")
+    Counters("sqlite", "note", [], guard="traffic")
 
 
 def test_a_scope_that_is_a_string_is_taken_for_the_mistake_that_it_is() -> None:

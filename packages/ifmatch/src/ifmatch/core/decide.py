@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -65,11 +66,15 @@ class Validators:
     `last_modified` is in whole seconds since the epoch. It is a weak validator, unless the origin
     reliably knows that the representation did not change twice within that second (8.8.2.2):
     `last_modified_is_strong` says so. Only If-Range asks for it.
+
+    `until` is the instant from which on time alone may have made another representation current;
+    None says that it never does. It feeds Cache-Control and decides nothing.
     """
 
     etag: Final[ETag | None]
     last_modified: Final[int | None]
     last_modified_is_strong: Final[bool]
+    until: Final[datetime | None]
     text: Final[str | None]
     """The entity tag as it stands in an ETag field."""
 
@@ -78,10 +83,13 @@ class Validators:
         etag: ETag | None = None,
         last_modified: int | None = None,
         last_modified_is_strong: bool = False,
+        *,
+        until: datetime | None = None,
     ) -> None:
         self.etag = etag
         self.last_modified = last_modified
         self.last_modified_is_strong = last_modified_is_strong
+        self.until = until
         self.text = None if etag is None else str(etag)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ifmatch.core.etag import ETag
     from ifmatch.core.verdict import Verdict
 
@@ -100,6 +102,20 @@ class Missing(IfMatchError, LookupError):
 
 class NotCanonical(IfMatchError, TypeError):
     """A value that has no canonical JSON form, so that no state tag can be made of it."""
+
+
+class NaiveInstant(IfMatchError, ValueError):
+    """An instant without a time zone: nobody can say how many seconds are left until it."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+        super().__init__(instant)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.instant!r} has no time zone. Give an aware datetime: datetime.now(UTC), or "
+            "value.replace(tzinfo=UTC) of one that is kept as UTC."
+        )
 
 
 class ImpossibleDeclaration(IfMatchError, ValueError):

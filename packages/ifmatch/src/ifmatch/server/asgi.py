@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from ifmatch.core.conditions import NO_CONDITIONS, Comparison, Conditions
@@ -31,11 +32,13 @@ from ifmatch.core.decide import (
 from ifmatch.core.errors import Conflict, ImpossibleDeclaration, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import Condition
+from ifmatch.core.moment import cache_control
 from ifmatch.core.reply import not_modified_raw
 from ifmatch.server.answer import (
     Answer,
     ASGIApp,
     Message,
+    RawFields,
     Receive,
     Scope,
     Send,
@@ -76,8 +79,11 @@ class ConditionalMiddleware:
     - `safe(scope)` marks requests of other methods as reads, such as a POST that asks a question
       too long for a URL: a match answers them with 304, too. See docs/deviations.md.
     - `limit` is how many bytes of a body are hashed at most.
-    - `clock()` gives seconds since the epoch: for dates whose year has two digits, and for a
-      Last-Modified of the future, which becomes the date of the answer (8.8.2.1).
+    - `max_age` is how many seconds a cache may answer a GET without asking. Then every 200 and 304
+      that the application gives no Cache-Control gets one: those with the tag that `early` gave for
+      as long as that holds (`Validators.until`), the others none. It is asked at each GET.
+    - `clock()` gives seconds since the epoch: for `max_age`, for dates whose year has two digits,
+      and for a Last-Modified of the future, which becomes the date of the answer (8.8.2.1).
     - `partial_put` says that the application takes a PUT of a part. Without, a PUT with a
       Content-Range is answered 400 (14.5): taken for the whole, it would destroy the rest.
 
@@ -119,12 +125,15 @@ class ConditionalMiddleware:
         strong_dates: bool = False,
         safe: Callable[[Scope], bool] | None = None,
         limit: int = LIMIT,
+        max_age: int | None = None,
         clock: Callable[[], float] | None = None,
         partial_put: bool = False,
     ) -> None:
         if early is None:
             _refuse_protection_of_nothing(public, authorize)
+            _refuse_age_of_nothing(max_age)
         else:
+            _refuse_two_ages(max_age, fields)
             _refuse_oracle(public, authorize)
             _refuse_hopeless_writes(writes, policy, strong)
         self.app = app
@@ -150,6 +159,7 @@ class ConditionalMiddleware:
         self._writes = writes
         self._safe = safe
         self._clock = clock
+        self._max_age = max_age
         self._partial_put = partial_put
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,10 +177,12 @@ class ConditionalMiddleware:
         if current is not None:
             verdict = evaluate(method, conditions, current, self.policy, safe)
             if not verdict.proceeds:
-                fields = self._fields + validator_fields(current)
+                fields = self._fields + validator_fields(current) + self._freshness(scope, current)
                 await send_verdict(send, method, verdict, current.etag, fields)
                 return
         if safe:
+            if self._max_age is not None:
+                send = self._saying_how_fresh(scope, current, send)
             # An early tag is never put on the body that follows: that one may be newer already,
             # and a client would keep it under the old tag for ever.
             await Answer(self._settings, method, conditions, send).of(self.app, scope, receive)
@@ -207,7 +219,8 @@ class ConditionalMiddleware:
         """What the early source says; None where it is not asked, or says nothing."""
         if self._early is None:
             return None
-        if conditions is NO_CONDITIONS and (safe or not self.policy.required):
+        unasked = self._max_age is None or scope["method"] not in SAFE_METHODS
+        if conditions is NO_CONDITIONS and unasked and (safe or not self.policy.required):
             return None
         if not (safe or self._writes) or not await self._may_know(scope):
             return None
@@ -215,8 +228,34 @@ class ConditionalMiddleware:
         return Validators(found) if isinstance(found, ETag) else found
 
     async def _may_know(self, scope: Scope) -> bool:
-        public = self._public(scope) if callable(self._public) else self._public
-        return public or (self._authorize is not None and await self._authorize(scope))
+        return self._is_public(scope) or (
+            self._authorize is not None and await self._authorize(scope)
+        )
+
+    def _is_public(self, scope: Scope) -> bool:
+        return self._public(scope) if callable(self._public) else self._public
+
+    def _freshness(self, scope: Scope, current: Validators | None) -> RawFields:
+        """How long what has this tag may be kept; not at all where none is known."""
+        if self._max_age is None or scope["method"] not in SAFE_METHODS:
+            return []
+        now = datetime.fromtimestamp((self._clock or time.time)(), UTC)
+        until, public = (now if current is None else current.until), self._is_public(scope)
+        said = cache_control(until, now, self._max_age, public=public)
+        return [(b"cache-control", said.encode("ascii"))]
+
+    def _saying_how_fresh(self, scope: Scope, current: Validators | None, send: Send) -> Send:
+        async def say(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (200, 304):
+                fields = list(message.get("headers", ()))
+                sent = {name.lower(): value.decode("latin-1") for name, value in fields}
+                if b"cache-control" not in sent:
+                    same = current is not None and current.text == sent.get(b"etag")
+                    fields += self._freshness(scope, current if same else None)
+                    message = {**message, "headers": fields}
+            await send(message)
+
+        return say
 
 
 def _refuse_protection_of_nothing(public: object, authorize: object) -> None:
@@ -224,6 +263,29 @@ def _refuse_protection_of_nothing(public: object, authorize: object) -> None:
         raise ImpossibleDeclaration(
             "public= and authorize= say who may learn of an early tag, but there is no early "
             "source; they do not protect the application. Give early=..., or leave them out."
+        )
+
+
+def _refuse_age_of_nothing(max_age: int | None) -> None:
+    if max_age is not None:
+        raise ImpossibleDeclaration(
+            "max_age= says how long what the early tag names may be kept, but there is no early "
+            "source. Give early=..., or let the application say Cache-Control itself."
+        )
+
+
+def _refuse_two_ages(max_age: int | None, fields: Sequence[tuple[str, str]]) -> None:
+    if max_age is None:
+        return
+    if max_age < 1:
+        raise ImpossibleDeclaration(
+            f"max_age={max_age} lets nobody keep anything. Give whole seconds from 1 on, or leave "
+            "it out."
+        )
+    if any(name.lower() == "cache-control" for name, _ in fields):
+        raise ImpossibleDeclaration(
+            "fields= has a Cache-Control, and max_age= makes one that knows how long the tag "
+            "holds. Leave one of them out."
         )
 
 

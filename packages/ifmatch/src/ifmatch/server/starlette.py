@@ -27,6 +27,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import anyio
@@ -41,6 +42,7 @@ from ifmatch.core.decide import SAFE_METHODS, Policy, Validators, evaluate
 from ifmatch.core.errors import Conflict, ImpossibleDeclaration, MalformedField, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, Condition
+from ifmatch.core.moment import cache_control, utc_now
 from ifmatch.core.reply import PROBLEM_JSON, not_modified_raw, problem
 from ifmatch.core.representation import Representation
 from ifmatch.core.tags import state_digest
@@ -74,7 +76,8 @@ class Conditional:
     - `authorize(request)` returns who asks, or raises; `PUBLIC` where nobody needs to be known.
       Its answer is at `request.state.principal`.
     - `tag(request)` returns the current tag early, without building the body; None where there is
-      nothing but a write may create it; raises (404) where there is nothing to speak of. A read
+      nothing but a write may create it; raises (404) where there is nothing to speak of. Give
+      `Validators` with `until` where time alone changes what is served (`store.validators`). A read
       may leave it out: then the tag is taken from the answer, which costs as much as sending it.
       An early 304 does not know what else the endpoint would have set, such as Expires.
     - `comparison`, `weak`: how If-Match compares, and whether `tag` gives weak tags.
@@ -91,6 +94,9 @@ class Conditional:
       may answer 2xx; the store must allow it too. Right where nobody counts what they acknowledged
       (two writers of one value both get a 2xx).
     - `vary`: request fields that select the answer.
+    - `max_age`: seconds for which a cache may answer a GET without asking, said in 200 and 304, and
+      never beyond the instant until which the tag holds. Without, it asks each time. `clock` gives
+      the instant: the one of the facts.
 
     Functions may be `async def` or plain; plain ones run in a thread.
     Raises ImpossibleDeclaration for a combination that could never work.
@@ -111,6 +117,8 @@ class Conditional:
     max_content: int = MAX_CONTENT
     already_applied: bool = False
     vary: tuple[str, ...] = ("Authorization", "X-API-Key", "Cookie")
+    max_age: int | None = None
+    clock: Callable[[], datetime] = utc_now
 
     def __call__(self, endpoint: T) -> T:
         """Mark an endpoint; a `ConditionalRoute` finds the mark."""
@@ -119,6 +127,7 @@ class Conditional:
 
     def check(self, methods: Sequence[str], path: str) -> None:
         """Refuse a declaration that could never do what it says on these methods."""
+        refuse_max_age(self.max_age)
         writes = sorted(set(methods) - SAFE_METHODS - {"OPTIONS"}) if not self.safe else []
         if not writes:
             return
@@ -180,6 +189,7 @@ class TaggedResponse(Response):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(representation.body, status_code, headers)
+        self.until = representation.until
         self.headers["ETag"] = str(representation.etag)
         if content_location is not None:
             self.headers["Content-Location"] = content_location
@@ -243,13 +253,14 @@ async def respond(declared: Conditional, request: Request, endpoint: Endpoint) -
     except HTTPException as error:  # 401, 404 and the like are of the moment, too
         error.headers = {"Cache-Control": _KEEP_OUT} | dict(error.headers or {})
         raise
-    _say_how_to_cache(declared, response)
+    _say_how_to_cache(declared, request, response)
     return response
 
 
 async def _answer(declared: Conditional, request: Request, endpoint: Endpoint) -> Response:
     safe = declared.safe or request.method in SAFE_METHODS
     current, required = await _locate(declared, request, safe=safe)
+    request.state.ifmatch_current = current
     conditions = Conditions.from_raw(request.scope["headers"])
     policy = declared.policy(required=required)
     asked = Condition(request.method, conditions, policy)
@@ -326,10 +337,22 @@ async def _read_late(
         return response
     if verdict.outcome is not Outcome.NOT_MODIFIED:
         return await _refuse(declared, request, verdict, current)
-    unchanged = Response(status_code=304)
+    unchanged = _Unchanged(getattr(response, "until", _UNKNOWN))
     # Before anybody asks for its `headers`, which go on showing the list that they began with.
     unchanged.raw_headers = not_modified_raw(response.raw_headers)
     return unchanged
+
+
+_UNKNOWN: Any = object()
+"""Until when it holds is not known: so not a second."""
+
+
+class _Unchanged(Response):
+    """304, and until when the tag holds that it was judged on."""
+
+    def __init__(self, until: datetime | None) -> None:
+        super().__init__(status_code=304)
+        self.until = until
 
 
 def _tag_answer(response: Response) -> ETag | None:
@@ -518,11 +541,32 @@ def _why_not_read(declared: Conditional, etag: ETag | None) -> str:
     return "It is not in the state that If-Match names. To read it as it is, leave If-Match out."
 
 
-def _say_how_to_cache(declared: Conditional, response: Response) -> None:
-    """Revalidate each time; refusals are of the moment, and are kept by nobody."""
+def _say_how_to_cache(declared: Conditional, request: Request, response: Response) -> None:
+    """Revalidate each time, or when the tag may be another; refusals are kept by nobody."""
     public = isinstance(declared.authorize, _Public)
-    revalidate = "no-cache" if public else _REVALIDATE
-    kept = response.status_code < 400
-    response.headers.setdefault("Cache-Control", revalidate if kept else _KEEP_OUT)
+    said = ("no-cache" if public else _REVALIDATE) if response.status_code < 400 else _KEEP_OUT
+    if declared.max_age is not None and request.method in SAFE_METHODS:
+        until = _holds_until(request, response) if response.status_code in (200, 304) else _UNKNOWN
+        if until is not _UNKNOWN:
+            said = cache_control(until, declared.clock(), declared.max_age, public=public)
+    response.headers.setdefault("Cache-Control", said)
     for name in declared.vary:
         response.headers.add_vary_header(name)
+
+
+def _holds_until(request: Request, response: Response) -> Any:
+    """Until when the tag that is sent holds: the answer says it, or else the source of that tag."""
+    current: Validators | None = getattr(request.state, "ifmatch_current", None)
+    if hasattr(response, "until"):
+        return response.until
+    sent = response.headers.get("etag")
+    return _UNKNOWN if current is None or current.text != sent else current.until
+
+
+def refuse_max_age(max_age: int | None) -> None:
+    """Raise ImpossibleDeclaration for seconds that no cache understands."""
+    if max_age is not None and max_age < 1:
+        raise ImpossibleDeclaration(
+            f"max_age={max_age} lets nobody keep anything. Give whole seconds from 1 on, or leave "
+            "it out: then caches ask each time."
+        )

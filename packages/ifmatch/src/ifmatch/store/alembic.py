@@ -43,8 +43,8 @@ from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection, inspect
 
 from ifmatch.store import epochs, triggers
+from ifmatch.store.guards import MEMBERS, guard_column
 from ifmatch.store.schema import execute, needs_identity
-from ifmatch.store.steps import GUARD_COLUMNS
 
 __all__ = [
     "CreateCollectionCounter",
@@ -95,6 +95,7 @@ class CreateGuard(_Operation):
         schema: str | None = None,
         identity: Sequence[str] | None = None,
         has_columns: bool | None = None,
+        guard: str | None = None,
     ) -> None:
         """Guard a table: its columns, unless it has them, and its triggers, made anew.
 
@@ -105,15 +106,22 @@ class CreateGuard(_Operation):
         A migration that is only written down cannot look at the table. So say there whether it
         `has_columns` of the guard already, and for a table of SQLite that has no rowid the columns
         of its primary key, `identity`.
+
+        `guard` names a further guard of the table; see `ifmatch.store.guards`.
         """
-        told: dict[str, Any] = {"identity": identity, "has_columns": has_columns}
+        told: dict[str, Any] = {
+            "identity": identity,
+            "has_columns": has_columns,
+            "guard": guard or None,
+        }
         operations.invoke(cls(table, columns=columns, schema=schema, **told))
 
     def reverse(self) -> _Operation:
         """Where the columns were there before, they stay: the triggers are made again."""
-        if self.told.get("has_columns"):
+        told = self.told
+        if told.get("has_columns"):
             return self
-        return DropGuard(*self.args, schema=self.told.get("schema"))
+        return DropGuard(*self.args, schema=told.get("schema"), guard=told.get("guard"))
 
 
 @Operations.register_operation("drop_guard")
@@ -123,26 +131,34 @@ class DropGuard(_Operation):
     name = "drop_guard"
 
     @classmethod
-    def drop_guard(cls, operations: Operations, table: str, *, schema: str | None = None) -> None:
+    def drop_guard(
+        cls,
+        operations: Operations,
+        table: str,
+        *,
+        schema: str | None = None,
+        guard: str | None = None,
+    ) -> None:
         """Undo `create_guard`. Drop counters and touches that name the table before."""
-        operations.invoke(cls(table, schema=schema))
+        operations.invoke(cls(table, schema=schema, guard=guard or None))
 
 
 @Operations.implementation_for(CreateGuard)
 def _create_guard(operations: Operations, operation: CreateGuard) -> None:
     dialect, (table,), told = _dialect(operations), operation.args, operation.told
-    schema, connection = told.get("schema"), _connection(operations)
+    where: dict[str, Any] = {"schema": told.get("schema"), "guard": told.get("guard", "")}
+    connection = _connection(operations)
     identity: Sequence[str] = told.get("identity", ())
     has_columns = told.get("has_columns")
     if has_columns is None and connection is not None:
-        has_columns = _has_guard(connection, table, schema)
+        has_columns = _has_guard(connection, table, **where)
     if not has_columns:
-        _execute(operations, triggers.add_guard(dialect, table, schema=schema))
+        _execute(operations, triggers.add_guard(dialect, table, **where))
     if connection is not None and not identity and needs_identity(connection, table):
         identity = inspect(connection).get_pk_constraint(table)["constrained_columns"]
     _execute(
         operations,
-        triggers.create_triggers(dialect, table, told["columns"], schema=schema, identity=identity),
+        triggers.create_triggers(dialect, table, told["columns"], identity=identity, **where),
     )
 
 
@@ -153,11 +169,12 @@ def _drop_guard(operations: Operations, operation: DropGuard) -> None:
     _execute(operations, triggers.remove_guard(table, **operation.told))
 
 
-def _has_guard(connection: Connection, table: str, schema: str | None) -> bool:
+def _has_guard(connection: Connection, table: str, schema: str | None, guard: str) -> bool:
     """Whether the four columns are there."""
     columns = inspect(connection).get_columns(table, schema=schema)
-    found = GUARD_COLUMNS & {column["name"] for column in columns}
-    if found and found != GUARD_COLUMNS:
+    its = {guard_column(guard, member) for member in MEMBERS}
+    found = its & {column["name"] for column in columns}
+    if found and found != its:
         raise ValueError(
             f"The table {table!r} has {', '.join(sorted(found))} already, which a guard needs for "
             "itself. Rename what is there first: op.alter_column(..., new_column_name=...)."
@@ -327,12 +344,19 @@ class RenewRows(_Operation):
     name = "renew_rows"
 
     @classmethod
-    def renew_rows(cls, operations: Operations, table: str, *, schema: str | None = None) -> None:
+    def renew_rows(
+        cls,
+        operations: Operations,
+        table: str,
+        *,
+        schema: str | None = None,
+        guard: str | None = None,
+    ) -> None:
         """Void every tag of a table and its lists; see `ifmatch.store.epochs.renew_rows`.
 
         For a migration that wrote rows with triggers off. A downgrade does it again.
         """
-        operations.invoke(cls(table, schema=schema))
+        operations.invoke(cls(table, schema=schema, guard=guard or None))
 
     def reverse(self) -> RenewRows:
         return self

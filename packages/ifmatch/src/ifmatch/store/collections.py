@@ -174,7 +174,8 @@ class Counters:
 
     `scopes` are the columns of each scope, in the order in which `collection_counter` was given
     them. Before the first tag of each it is made sure that the database has the triggers that
-    raise its counter: without them the tag would stay for ever.
+    raise its counter: without them the tag would stay for ever. They follow the first guard of the
+    table, so a further one, which `guard` names, has none.
     """
 
     def __init__(
@@ -184,7 +185,13 @@ class Counters:
         scopes: Iterable[Sequence[str]],
         *,
         schema: str | None = None,
+        guard: str = "",
     ) -> None:
+        if guard and scopes:
+            raise ImpossibleDeclaration(
+                f"The counters of {table!r} follow its first guard, and not what only the guard "
+                f"{guard!r} watches. Next: leave `scopes` out, or serve the list by the first."
+            )
         self._dialect = dialect
         self._table = table
         self._schema = schema

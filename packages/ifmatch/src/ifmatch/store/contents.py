@@ -26,4 +26,4 @@ class Contents:
 
     def shown(self, made: Representation[Row]) -> Representation[Row]:
         """A representation of a whole row as one of its content."""
-        return Representation(self.of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self.of(made.value))

@@ -22,12 +22,14 @@ from django.db.migrations.operations.base import Operation
 from django.db.utils import DatabaseError, IntegrityError
 
 from ifmatch.core.canonical import canonical
+from ifmatch.core.decide import Validators
 from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.collections import Counters, Look, statement
 from ifmatch.store.contract import EVERYTHING, ScopeValues
+from ifmatch.store.guards import refuse_columns
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -246,6 +248,9 @@ class DjangoStore:
 
     `scopes` are the fields of each scope that has a `collection_counter`.
 
+    `fields` names the content fields that the resource is made of, where that is not all: then
+    `represent` sees no others, such as counters. Give `AddGuardTriggers` the same and the key's.
+
     With `triggers` the first call looks whether the table has its guard triggers, and raises
     ImpossibleDeclaration if not; without, who writes past the store and `save()` goes unseen.
     """
@@ -258,20 +263,26 @@ class DjangoStore:
         using: str = "default",
         triggers: bool = True,
         scopes: Iterable[Sequence[str]] = (),
+        fields: Iterable[str] | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._using = using
         self._unchecked = triggers
-        fields = model._meta.concrete_fields
         _declared(model, rows, connections[using])
-        self._names = [one.attname for one in fields]
-        self._columns = {name: one.column for one in fields for name in (one.name, one.attname)}
+        seen = _of_names(model, None if fields is None else {*fields, *rows.key, *GUARD_COLUMNS})
+        self._names = [one.attname for one in seen]
+        refuse_columns(
+            [name for name in self._names if name not in GUARD_COLUMNS],
+            rows.moments.columns if rows.moments else (),
+        )
+        every = model._meta.concrete_fields
+        self._columns = {name: one.column for one in every for name in (one.name, one.attname)}
         counted = [[one.column for one in _fields(model, scope)] for scope in scopes]
         self._counters = Counters(connections[using].vendor, model._meta.db_table, counted)
         self._content = {
             one.attname: one
-            for one in fields
+            for one in seen
             if one.attname not in {*rows.key, *GUARD_COLUMNS}
             and not one.primary_key
             and not one.generated
@@ -282,6 +293,11 @@ class DjangoStore:
     def tag(self, key: Key) -> ETag | None:
         self._look_for_triggers()
         return drive(self._rows.tag(key), self._do)
+
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        self._look_for_triggers()
+        return drive(self._rows.validators(key), self._do)
 
     def read(self, key: Key) -> Representation[Row] | None:
         self._look_for_triggers()
@@ -438,7 +454,7 @@ class DjangoStore:
         return {name: row[name] for name in self._content}
 
     def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self._content_of(made.value))
 
 
 def _one(found: Any) -> Row | None:
@@ -481,6 +497,19 @@ def _fields(model: Any, names: Sequence[str]) -> list[Any]:
         raise ImpossibleDeclaration(
             f"{error}. Next: name fields of the model in the key."
         ) from error
+
+
+def _of_names(model: Any, names: set[str] | None) -> list[Any]:
+    """The concrete fields of those names, for a foreign key with `_id`; without names all."""
+    every = model._meta.concrete_fields
+    if names is None:
+        return list(every)
+    if unknown := names - {one.attname for one in every}:
+        raise ImpossibleDeclaration(
+            f"{model.__name__} has no field {min(unknown)!r}. Next: name concrete fields of the "
+            "model, a foreign key with _id."
+        )
+    return [one for one in every if one.attname in names]
 
 
 def _is_unique(model: Any, key: Sequence[str]) -> bool:

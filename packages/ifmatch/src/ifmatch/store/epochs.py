@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from ifmatch.core.canonical import canonical
+from ifmatch.store.guards import guard_column
 from ifmatch.store.statements import quoted
 from ifmatch.store.triggers import CREATE_EPOCH_TABLE, EPOCH_TABLE
 
@@ -47,17 +48,21 @@ def raise_epoch(dialect: str, name: str) -> list[str]:
     ]
 
 
-def renew_rows(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
+def renew_rows(
+    dialect: str, table: str, *, schema: str | None = None, guard: str = ""
+) -> list[str]:
     """Statements after which no tag that was ever given for a guarded table or its lists holds.
 
     For what no trigger saw: writes with triggers off, and a restore from a backup, after which
     versions and counters would be given out a second time. Each row gets another incarnation and
     a version more, which its parents and counters see; processes that run see it at the next read.
-    It writes every row: on a large table add a WHERE to the first statement, and repeat it.
+    It writes every row: on a large table add a WHERE to the first statement, and repeat it. Of a
+    table with several guards renew each, by its name.
     """
     at = quoted(table) if schema is None else f"{quoted(schema)}.{quoted(table)}"
+    version, incarnation = (quoted(guard_column(guard, one)) for one in ("version", "incarnation"))
     return [
-        f"UPDATE {at} SET version = version + 1, incarnation = {_RANDOM[dialect]}",
+        f"UPDATE {at} SET {version} = {version} + 1, {incarnation} = {_RANDOM[dialect]}",
         *raise_epoch(dialect, table if schema is None else f"{schema}.{table}"),
     ]
 

@@ -18,6 +18,7 @@ from ifmatch.core.representation import Representation
 from ifmatch.core.tags import state_digest
 from ifmatch.store.collections import FindCounter, Scopes, collection_tag
 from ifmatch.store.contract import EVERYTHING, ScopeValues
+from ifmatch.store.moments import Moments
 from ifmatch.store.steps import drive
 
 K = TypeVar("K", bound=Hashable)
@@ -30,7 +31,8 @@ def _columns(_key: Any, value: Any) -> Mapping[str, Any]:
 class MemoryStore(Generic[K]):
     """JSON values in memory, for tests and small tools; safe for any number of threads.
 
-    Values are copied in and out, so that nobody changes what is stored but through a write.
+    Values are copied in and out, so that nobody changes what is stored but through a write. With
+    `moments` they are objects, and stand for rows; its `columns` mean nothing here.
     `scopes` are those that it gives collection tags of; `columns` makes of a key and its value what
     a scope may name, which is the value's members where nothing else is said.
 
@@ -45,6 +47,7 @@ class MemoryStore(Generic[K]):
         *,
         strong: bool = False,
         already_applied: bool = False,
+        moments: Moments | None = None,
         scopes: Iterable[Sequence[str]] = (),
         columns: Callable[[K, Any], Mapping[str, Any]] = _columns,
     ) -> None:
@@ -56,10 +59,16 @@ class MemoryStore(Generic[K]):
         self._lock = threading.Lock()
         self._strong = strong
         self._already_applied = already_applied
+        self._moments = moments
 
     def tag(self, key: K) -> ETag | None:
         body = self._bodies.get(key)
         return None if body is None else self._tag(body)
+
+    def validators(self, key: K) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        found = self.read(key)
+        return None if found is None else found.validators
 
     def read(self, key: K) -> Representation[Any] | None:
         body = self._bodies.get(key)
@@ -131,7 +140,15 @@ class MemoryStore(Generic[K]):
         return self._representation(wanted)
 
     def _tag(self, body: bytes) -> ETag:
+        if self._moments is not None:
+            return self._representation(body).etag
         return ETag(state_digest(body), weak=not self._strong)
 
     def _representation(self, body: bytes, *, changed: bool = True) -> Representation[Any]:
-        return Representation(json.loads(body), body, self._tag(body), changed)
+        value, digest, weak = json.loads(body), state_digest(body), not self._strong
+        if self._moments is None:
+            return Representation(value, body, ETag(digest, weak), changed)
+        moment = self._moments.of(value)
+        shown = canonical(self._moments.show(value, moment.facts))
+        etag = ETag(moment.digest_of(digest), weak)
+        return Representation(value, shown, etag, changed, moment.until)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import AsyncConnection, Connection
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -60,10 +61,11 @@ class _Table:
         *,
         json: Iterable[str] = (),
         scopes: Iterable[Sequence[str]] = (),
+        guard: str = "",
     ) -> None:
         self.rows = rows
-        self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json))
-        self.counters = Counters("postgresql", table, scopes)
+        self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json), guard)
+        self.counters = Counters("postgresql", table, scopes, guard=guard)
         self.content = [name for name in columns if name not in rows.key]
 
     def statement(self, step: Step) -> tuple[bytes, list[Any]]:
@@ -84,7 +86,7 @@ class _Table:
         return {name: row[name] for name in self.content}
 
     def value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self.content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self.content_of(made.value))
 
 
 def _sends_row(step: Step) -> bool:
@@ -108,12 +110,17 @@ class PostgresStore:
         *,
         json: Iterable[str] = (),
         scopes: Iterable[Sequence[str]] = (),
+        guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json, scopes=scopes)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes, guard=guard)
 
     def tag(self, key: Key) -> ETag | None:
         return self._read(self._table.rows.tag(key))
+
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return self._read(self._table.rows.validators(key))
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = self._read(self._table.rows.read(key))
@@ -167,12 +174,17 @@ class AsyncPostgresStore:
         *,
         json: Iterable[str] = (),
         scopes: Iterable[Sequence[str]] = (),
+        guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json, scopes=scopes)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes, guard=guard)
 
     async def tag(self, key: Key) -> ETag | None:
         return await self._read(self._table.rows.tag(key))
+
+    async def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return await self._read(self._table.rows.validators(key))
 
     async def read(self, key: Key) -> Representation[Row] | None:
         found = await self._read(self._table.rows.read(key))

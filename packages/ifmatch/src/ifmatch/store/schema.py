@@ -18,8 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, Table, UniqueConstraint, event, inspect
 from sqlalchemy.exc import OperationalError
 
+from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column
 from ifmatch.store.statements import quoted
-from ifmatch.store.steps import GUARD_COLUMNS
 from ifmatch.store.triggers import (
     collection_counter,
     create_triggers,
@@ -38,18 +38,20 @@ def install(
     *,
     columns: Iterable[str] | None = None,
     more: Callable[[str], Iterable[str]] = lambda _: (),
+    guard: str = "",
 ) -> None:
     """Let `create_all`, or `create` of a table, make the triggers of guarded tables.
 
     Of metadata every guarded table that it has when it creates. `columns` are those that hold
-    content; without them all count but the guard's. `more` gives further statements for a dialect,
-    to be executed where guarded tables were made.
+    content; without them all count but the guards'. `guard` is the one whose triggers are made:
+    call it for each that a table has. `more` gives further statements for a dialect, to be executed
+    where guarded tables were made.
     """
     listed = None if columns is None else list(columns)
 
     def created(target: Any, connection: Connection, **told: Any) -> None:
         dialect = connection.dialect.name
-        made = _guarded(target, told)
+        made = _guarded(target, told, guard)
         for table in made:
             triggers = create_triggers(
                 dialect,
@@ -57,14 +59,15 @@ def install(
                 listed or _content(table),
                 schema=connection.schema_for_object(table),
                 identity=_identity(table) if needs_identity(connection, table.name) else (),
+                guard=guard,
             )
             execute(connection, triggers)
         execute(connection, more(dialect) if made else ())
 
     def dropped(target: Any, connection: Connection, **told: Any) -> None:
-        for table in _guarded(target, told):
-            schema = connection.schema_for_object(table)
-            _clean(connection, drop_triggers(connection.dialect.name, table.name, schema=schema))
+        for table in _guarded(target, told, guard):
+            dialect, schema = connection.dialect.name, connection.schema_for_object(table)
+            _clean(connection, drop_triggers(dialect, table.name, schema=schema, guard=guard))
 
     event.listen(on, "after_create", created)
     event.listen(on, "after_drop", dropped)
@@ -139,17 +142,17 @@ def _with_table(table: Table, made: Making, gone: Making) -> None:
 # -- what a table says of itself --------------------------------------------------------------
 
 
-def _guarded(target: Any, told: dict[str, Any]) -> list[Table]:
+def _guarded(target: Any, told: dict[str, Any], guard: str) -> list[Table]:
     tables = [target] if isinstance(target, Table) else told["tables"]
-    return [table for table in tables if set(table.c.keys()) >= GUARD_COLUMNS]
+    its = {guard_column(guard, member) for member in MEMBERS}
+    return [table for table in tables if {column.name for column in table.c} >= its]
 
 
 def _content(table: Table) -> list[str]:
     """What is generated of other columns changes with them."""
+    kept = columns_of_guards(column.name for column in table.c)
     return [
-        column.name
-        for column in table.c
-        if column.name not in GUARD_COLUMNS and column.computed is None
+        column.name for column in table.c if column.name not in kept and column.computed is None
     ]
 
 

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     CursorResult,
     Dialect,
@@ -35,14 +36,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import Update as Altering
 
 from ifmatch.core.canonical import canonical
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.collections import Counters, on_sqlalchemy
 from ifmatch.store.contents import Contents
 from ifmatch.store.contract import EVERYTHING, ScopeValues
+from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
+from ifmatch.store.moments import Moments
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
     Change,
@@ -182,9 +187,13 @@ class GuardedTable:
     It has the columns of `ifmatch.store.triggers.guard_columns` and a unique key over `key`.
     Methods work in the transaction of the connection that they are given.
 
-    `represent`, `epoch`, `strong`, `already_applied` and `stamps` are those of
-    `ifmatch.store.steps.GuardedRows`. `scopes` are the columns of each scope that has a
-    `collection_counter`, in its order.
+    `columns` are the content columns that the resource is made of, where that is not all of them:
+    `represent` sees no others but the key's, so that it shows nothing that the guard's triggers do
+    not watch. `guard` names the guard that watches them; see `ifmatch.store.guards`.
+
+    `represent`, `epoch`, `strong`, `already_applied`, `stamps` and `moments` are those of
+    `ifmatch.store.steps.GuardedRows`.
+    `scopes` are the columns of each scope that has a `collection_counter`, in its order.
     """
 
     table: Table
@@ -194,7 +203,14 @@ class GuardedTable:
     strong: bool = False
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
+    moments: Moments | None = None
+    columns: tuple[Column[Any], ...] | None = None
+    guard: str = ""
     scopes: Sequence[Sequence[str]] = field(default=(), hash=False)
+
+    def __post_init__(self) -> None:
+        seen = (*self.contents.names, *(column.name for column in self.key))
+        refuse_columns(seen, self.moments.columns if self.moments else ())
 
     @cached_property
     def rows(self) -> GuardedRows:
@@ -206,18 +222,35 @@ class GuardedTable:
             self.strong,
             self.already_applied,
             self.stamps,
+            self.moments,
         )
 
     @property
-    def contents(self) -> Contents:
-        """What a store shows of a row: the columns of neither the key nor the guard."""
-        hidden = GUARD_COLUMNS | set(self.rows.key)
-        return Contents([one.name for one in self.table.columns if one.name not in hidden])
+    def tag_columns(self) -> tuple[ColumnElement[Any], ...]:
+        """The columns that `tag_of` needs: of the content only what `moments` needs."""
+        return tuple(map(self._column, self.rows.tag_columns))
 
-    @property
-    def tag_columns(self) -> tuple[Column[Any], ...]:
-        """The columns that `tag_of` needs: no content among them."""
-        return tuple(self.table.c[name] for name in self.rows.tag_columns)
+    @cached_property
+    def contents(self) -> Contents:
+        """What a store shows of a row: the columns of neither the key nor any guard."""
+        names = [column.name for column in self.columns or self.table.columns]
+        hidden = columns_of_guards(names) | {column.name for column in self.key}
+        return Contents([name for name in names if name not in hidden])
+
+    @cached_property
+    def _selected(self) -> tuple[Any, ...]:
+        if self.columns is None and not self.guard:
+            return (self.table,)
+        names = (*(column.name for column in self.key), *self.contents.names, *MEMBERS)
+        return tuple(self._column(name) for name in dict.fromkeys(names))
+
+    def _column(self, name: str) -> ColumnElement[Any]:
+        """A column of a row: those of a named guard go there by their short names."""
+        column = self.table.c[self._name(name)]
+        return column if column.name == name else column.label(name)
+
+    def _name(self, name: str) -> str:
+        return guard_column(self.guard, name) if name in GUARD_COLUMNS else name
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -231,6 +264,14 @@ class GuardedTable:
     def tag_of(self, connection: Connection, row: Row) -> ETag:
         """The tag of a row of which `tag_columns` were selected."""
         return self._drive(connection, self.rows.tag_of(row))
+
+    def validators(self, connection: Connection, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return self._drive(connection, self.rows.validators(key))
+
+    def validators_of(self, connection: Connection, row: Row) -> Validators:
+        """The same for a row of which `tag_columns` were selected."""
+        return self._drive(connection, self.rows.validators_of(row))
 
     def read(self, connection: Connection, key: Key) -> Representation[Row] | None:
         """The row with its body and tag, from one statement; None where there is none."""
@@ -254,7 +295,8 @@ class GuardedTable:
         made = self._counters.get(connection.engine)
         if made is None:
             name, schema = self.table.name, self.table.schema
-            made = Counters(connection.dialect.name, name, self.scopes, schema=schema)
+            dialect = connection.dialect.name
+            made = Counters(dialect, name, self.scopes, schema=schema, guard=self.guard)
             self._counters[connection.engine] = made
         return made
 
@@ -320,23 +362,23 @@ class GuardedTable:
 
     def statement(self, step: Step, dialect: str) -> Executable:
         """What does a step. On SQLite the row that was written is to be found again."""
-        returning = [] if dialect == "sqlite" else [self.table]
+        returning = () if dialect == "sqlite" else self._selected
         match step:
             case Find():
-                query = select(self.table).where(self._at(step.key))
+                query = select(*self._selected).where(self._at(step.key))
                 return query.with_for_update() if step.lock else query
             case FindTag():
                 return select(*self.tag_columns).where(self._at(step.key))
             case Insert():
                 insert = (sqlite if dialect == "sqlite" else postgresql).insert(self.table)
                 once = insert.on_conflict_do_nothing(index_elements=list(self.rows.key))
-                made: Insertion = once.values(**step.values)
+                made: Insertion = once.values(self._named(step.values))
                 return made.returning(*returning) if returning else made
             case Update():
-                change = update(self.table).where(self._still(step.row)).values(**step.values)
+                change = self._update(step)
                 return change.returning(*returning) if returning else change
             case KeepTag():
-                return update(self.table).where(self._still(step.row)).values(**step.values)
+                return self._update(step)
             case Delete():
                 return delete(self.table).where(self._still(step.row))
 
@@ -352,16 +394,24 @@ class GuardedTable:
         row = step.values if isinstance(step, Insert) else step.row
         return [row[name] for name in self.rows.key]
 
+    def _update(self, step: Update | KeepTag) -> Altering:
+        return update(self.table).where(self._still(step.row)).values(self._named(step.values))
+
+    def _named(self, values: Row) -> dict[str, Any]:
+        return {self._name(name): value for name, value in values.items()}
+
     def _at(self, key: Key) -> Any:
         return and_(*(column == part for column, part in zip(self.key, key, strict=True)))
 
     def _still(self, row: Row) -> Any:
         """The row as it was found: same key, same version, same incarnation."""
-        columns = self.table.c
+        version, incarnation = (
+            self.table.c[self._name(name)] for name in ("version", "incarnation")
+        )
         return and_(
             self._at([row[name] for name in self.rows.key]),
-            columns.version == row["version"],
-            columns.incarnation == row["incarnation"],
+            version == row["version"],
+            incarnation == row["incarnation"],
         )
 
 
@@ -380,6 +430,11 @@ class SQLAlchemyStore:
     def tag(self, key: Sequence[Any]) -> ETag | None:
         with reading(self._engine) as connection:
             return self._rows.tag(connection, key)
+
+    def validators(self, key: Sequence[Any]) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        with reading(self._engine) as connection:
+            return self._rows.validators(connection, key)
 
     def read(self, key: Sequence[Any]) -> Representation[Row] | None:
         with reading(self._engine) as connection:

@@ -24,6 +24,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -33,10 +34,10 @@ from ifmatch.store.sqlalchemy import PAUSES, SNAPSHOT, WRITES, GuardedTable, was
 from ifmatch.store.steps import Change, Row
 
 T = TypeVar("T")
-_Turns = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
 
 # A lock belongs to a loop; engines without a pool may serve several.
-_turns: WeakKeyDictionary[Engine, _Turns] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Engine, dict[asyncio.AbstractEventLoop, asyncio.Lock]]
+_turns = WeakKeyDictionary()
 
 
 def configure(engine: AsyncEngine, *, synchronous: str = "FULL") -> AsyncEngine:
@@ -102,8 +103,11 @@ def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[Any]:
     """SQLite has one writer. Tasks queue for it, and take no connection before it is their turn."""
     if engine.dialect.name != "sqlite":
         return nullcontext()
-    turns = _turns.setdefault(engine.sync_engine, WeakKeyDictionary())
-    return turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    turns, loop = _turns.setdefault(engine.sync_engine, {}), asyncio.get_running_loop()
+    if loop not in turns:
+        for ended in [one for one in list(turns) if one.is_closed()]:
+            turns.pop(ended, None)
+    return turns.setdefault(loop, asyncio.Lock())
 
 
 class AsyncSQLAlchemyStore:
@@ -121,6 +125,11 @@ class AsyncSQLAlchemyStore:
     async def tag(self, key: Sequence[Any]) -> ETag | None:
         async with reading(self._engine) as connection:
             return await connection.run_sync(self._rows.tag, key)
+
+    async def validators(self, key: Sequence[Any]) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        async with reading(self._engine) as connection:
+            return await connection.run_sync(self._rows.validators, key)
 
     async def read(self, key: Sequence[Any]) -> Representation[Row] | None:
         async with reading(self._engine) as connection:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any, TypeVar
 
+from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
@@ -53,12 +54,13 @@ def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.
 class SQLiteStore:
     """The rows of one table as a store of the contract: each call is one committed transaction.
 
-    `path` is the database's file. `columns` are the table's content columns and its key's, all but
-    those of `ifmatch.store.triggers.guard_columns`, which it has too; `json` names those of them
-    that hold JSON as text. `rows` says what the key is and what is served. `scopes` are the columns
-    of each scope that has a `collection_counter`. Keys are sequences, one member for each column of
-    the key; values are dicts of the content columns. Safe for any number of threads, each with a
-    connection of its own, and of processes.
+    `path` is the database's file. `columns` are the content columns of the resource and its key's;
+    nothing else of the table is read or written, but those of `guard`, which watches them, as
+    `ifmatch.store.triggers.guard_columns` makes them. `json` names those that hold JSON as text.
+    `rows` says what the key is and what is served. `scopes` are the columns of each scope that has
+    a `collection_counter`. Keys are sequences, one member for each column of the key; values are
+    dicts of the content columns. Safe for any number of threads, each with a connection of its own,
+    and of processes.
     """
 
     def __init__(
@@ -70,13 +72,14 @@ class SQLiteStore:
         *,
         json: Iterable[str] = (),
         scopes: Iterable[Sequence[str]] = (),
+        guard: str = "",
         synchronous: str = "FULL",
     ) -> None:
         self._path = path
         self._synchronous = synchronous
         self._rows = rows
-        self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json))
-        self._counters = Counters("sqlite", table, scopes)
+        self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json), guard)
+        self._counters = Counters("sqlite", table, scopes, guard=guard)
         self._content = [name for name in columns if name not in rows.key]
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -86,6 +89,10 @@ class SQLiteStore:
 
     def tag(self, key: Key) -> ETag | None:
         return drive(self._rows.tag(key), self._do)
+
+    def validators(self, key: Key) -> Validators | None:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        return drive(self._rows.validators(key), self._do)
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = drive(self._rows.read(key), self._do)
@@ -168,4 +175,4 @@ class SQLiteStore:
         return {name: row[name] for name in self._content}
 
     def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return Representation(self._content_of(made.value), made.body, made.etag, made.changed)
+        return made.with_value(self._content_of(made.value))

@@ -7,12 +7,13 @@ named in `json` hold canonical JSON as text, so that both databases give back th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ifmatch.core.canonical import canonical
+from ifmatch.store.guards import MEMBERS, guard_column, refuse_columns
 from ifmatch.store.steps import (
     Delete,
     Find,
@@ -38,7 +39,8 @@ def quoted(name: str) -> str:
 class Statements:
     """What a driver executes for each step, and what it makes of the rows that come back.
 
-    `columns` are all of the table's but the guard columns; `mark` is the driver's placeholder.
+    `columns` are those that the resource is made of, the key among them; `guard` names the guard
+    that watches them. `mark` is the driver's placeholder.
     """
 
     table: str
@@ -46,11 +48,15 @@ class Statements:
     rows: GuardedRows
     mark: str
     json: frozenset[str] = frozenset()
+    guard: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_columns(self.columns, self.rows.moments.columns if self.rows.moments else ())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every column, in the order in which it is selected."""
-        return (*self.columns, "version", "incarnation", "tag", "tag_stamp")
+        return (*self.columns, *MEMBERS)
 
     def of(self, step: Step) -> Statement:
         """The text and the parameters that do a step."""
@@ -60,13 +66,13 @@ class Statements:
             case FindTag():
                 return self._select_tag, [*step.key]
             case Insert():
-                names = ", ".join(map(quoted, step.values))
+                names = self._listed(step.values)
                 marks = ", ".join([self.mark] * len(step.values))
                 keys = ", ".join(map(quoted, self.rows.key))
                 into = f"INSERT INTO {quoted(self.table)} ({names}) VALUES ({marks})"
                 return f"{into} ON CONFLICT ({keys}) DO NOTHING", self._parameters(step.values)
             case Update() | KeepTag():
-                settings = ", ".join(f"{quoted(name)} = {self.mark}" for name in step.values)
+                settings = ", ".join(f"{self._named(name)} = {self.mark}" for name in step.values)
                 change = f"UPDATE {quoted(self.table)} SET {settings} WHERE {self._still}"
                 return change, [*self._parameters(step.values), *self._identity(step.row)]
             case Delete():
@@ -81,16 +87,22 @@ class Statements:
 
     def row(self, found: Sequence[Any] | None) -> Row | None:
         """A whole row as a dict, its JSON read."""
-        if found is None:
-            return None
-        row = dict(zip(self.names, found, strict=True))
-        for name in self.json:
-            row[name] = None if row[name] is None else json.loads(row[name])
-        return row
+        return None if found is None else self._read(self.names, found)
 
     def tag_row(self, found: Sequence[Any] | None) -> Row | None:
         """A row of which the tag columns were selected."""
-        return None if found is None else dict(zip(self.rows.tag_columns, found, strict=True))
+        if found is None:
+            return None
+        if self.rows.moments is None:  # no content among them, and so no JSON
+            return dict(zip(self.rows.tag_columns, found, strict=True))
+        return self._read(self.rows.tag_columns, found)
+
+    def _read(self, names: Sequence[str], found: Sequence[Any]) -> dict[str, Any]:
+        row = dict(zip(names, found, strict=True))
+        for name in self.json:
+            if row.get(name) is not None:
+                row[name] = json.loads(row[name])
+        return row
 
     def key_of(self, step: Insert | Update) -> Key:
         """The key of the row that a step writes."""
@@ -114,7 +126,8 @@ class Statements:
 
     @cached_property
     def _still(self) -> str:
-        return f"{self._at} AND version = {self.mark} AND incarnation = {self.mark}"
+        version, incarnation = self._named("version"), self._named("incarnation")
+        return f"{self._at} AND {version} = {self.mark} AND {incarnation} = {self.mark}"
 
     def _identity(self, row: Row) -> list[Any]:
         return [*(row[name] for name in self.rows.key), row["version"], row["incarnation"]]
@@ -125,5 +138,9 @@ class Statements:
             for name, value in values.items()
         ]
 
-    def _listed(self, names: Sequence[str]) -> str:
-        return ", ".join(map(quoted, names))
+    def _listed(self, names: Iterable[str]) -> str:
+        return ", ".join(map(self._named, names))
+
+    def _named(self, name: str) -> str:
+        """A column of a row as the table has it."""
+        return quoted(guard_column(self.guard, name) if name in MEMBERS else name)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from ifmatch.core.canonical import canonical
@@ -30,6 +32,7 @@ from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.core.tags import state_digest
 from ifmatch.core.verdict import Verdict
+from ifmatch.store.moments import Moments
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -51,7 +54,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class FindTag:
-    """Send the key and the guard columns of the row under `key`, no content; or None."""
+    """Send the `tag_columns` of the row under `key`, no content; or None."""
 
     key: Key
 
@@ -125,7 +128,9 @@ class GuardedRows:
     the tag a strong one: right only where those very bytes are sent. `stamps` gives columns that
     every real change sets, such as the time; they do not count as a change themselves, and a new
     row may bring its own. `already_applied` lets a replacement pass whose If-Match fails, where
-    there is nothing to change (RFC 9110 section 13.1.1).
+    there is nothing to change (RFC 9110 section 13.1.1). `moments` gives the facts of the moment,
+    which are served beside what `represent` gives and are part of the tag. The stored tag is of
+    the state alone, so that none is voided by the clock.
     """
 
     key: tuple[str, ...]
@@ -134,32 +139,64 @@ class GuardedRows:
     strong: bool = False
     already_applied: bool = False
     stamps: Callable[[], Row] = field(default=dict)
+    moments: Moments | None = None
 
     # -- reading ---------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def tag_columns(self) -> tuple[str, ...]:
-        """The columns that a tag is made of: no content among them."""
-        return (*self.key, "version", "incarnation", "tag", "tag_stamp")
+        """The columns that a tag is made of: of the content only what `moments` needs."""
+        tagged = (*self.key, "version", "incarnation", "tag", "tag_stamp")
+        return tuple(dict.fromkeys(tagged + (self.moments.columns if self.moments else ())))
 
     def tag(self, key: Key) -> Plan[ETag | None]:
         """The current tag from one look-up; no body is built unless the stored tag is stale."""
         row = yield FindTag(key)
         if row is None:
             return None
-        if self.is_fresh(row):
+        if self.moments is None and self.is_fresh(row):  # the commonest look-up, without a detour
             return self._etag(row["tag"])
-        full = yield Find(key)
-        return None if full is None else self.of(full).etag  # None: it was deleted in between
+        current = yield from self._current(row)
+        return None if current is None else current[0]
 
     def tag_of(self, row: Row) -> Plan[ETag]:
         """The tag of a row of which `tag_columns` were found."""
-        if self.is_fresh(row):
+        if self.moments is None and self.is_fresh(row):
             return self._etag(row["tag"])
+        return ((yield from self._current(row)) or self._gone)[0]
+
+    def validators(self, key: Key) -> Plan[Validators | None]:
+        """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        row = yield FindTag(key)
+        current = None if row is None else (yield from self._current(row))
+        return None if current is None else Validators(current[0], until=current[1])
+
+    def validators_of(self, row: Row) -> Plan[Validators]:
+        """The same for a row of which `tag_columns` were found."""
+        etag, until = (yield from self._current(row)) or self._gone
+        return Validators(etag, until=until)
+
+    def _current(self, row: Row) -> Plan[tuple[ETag, datetime | None] | None]:
+        """None where it was deleted while its stale tag was made."""
+        if self.is_fresh(row):
+            return self._tagged(row, row["tag"])
         full = yield Find([row[name] for name in self.key])
-        if full is None:  # gone since; whoever asks next will see it
-            return self._etag(state_digest(canonical(None)))
-        return self.of(full).etag
+        if full is None:
+            return None
+        found = self.of(full)
+        return found.etag, found.until
+
+    @property
+    def _gone(self) -> tuple[ETag, None]:
+        """For a list that still has the row; whoever asks next will see that it is gone."""
+        return self._etag(state_digest(canonical(None))), None
+
+    def _tagged(self, row: Row, digest: str) -> tuple[ETag, datetime | None]:
+        """The tag of a state by its digest, now, and until when it holds."""
+        if self.moments is None:
+            return self._etag(digest), None
+        moment = self.moments.of(row)
+        return self._etag(moment.digest_of(digest)), moment.until
 
     def read(self, key: Key) -> Plan[Representation[Row] | None]:
         """The row with its body and tag, from one look-up; None where there is none."""
@@ -168,9 +205,9 @@ class GuardedRows:
 
     def of(self, row: Row) -> Representation[Row]:
         """The representation of a whole row."""
-        body = canonical(self.represent(row))
-        tag = row["tag"] if self.is_fresh(row) else state_digest(body)
-        return Representation(row, body, self._etag(tag))
+        state = self.represent(row)
+        body = canonical(state)
+        return self._served(row, state, body, row["tag"] if self.is_fresh(row) else None)
 
     def is_fresh(self, row: Row) -> bool:
         """Whether the stored tag is that of the row's state."""
@@ -235,7 +272,7 @@ class GuardedRows:
             name: value for name, value in change(row).items() if not _same(row[name], value)
         }
         if not changes:
-            return Representation(current.value, current.body, current.etag, changed=False)
+            return replace(current, changed=False)
         if not verdict.proceeds:
             raise Conflict(current.etag, verdict)
         values = changes | dict(self.stamps()) | {"version": row["version"] + 1}
@@ -256,15 +293,26 @@ class GuardedRows:
         """Value, body and tag of the row as the database holds it now."""
         if row is None:
             return None
-        body = canonical(self.represent(row))
+        state = self.represent(row)
+        body = canonical(state)
         tag = self._tag_values(row, body)
         if row["tag"] != tag["tag"] or row["tag_stamp"] != tag["tag_stamp"]:
             # An insert learns its incarnation only now; an update whose values the database
             # rounded or padded gets the tag of what it really holds.
             yield KeepTag(row, tag)
-        return Representation(row, body, self._etag(tag["tag"]))
+        return self._served(row, state, body, tag["tag"])
 
     # -- pieces ----------------------------------------------------------------------------
+
+    def _served(self, row: Row, state: Any, body: bytes, digest: str | None) -> Representation[Row]:
+        """A row with its body and tag, of one moment; `digest` is that of the state, if known."""
+        digest = state_digest(body) if digest is None else digest
+        if self.moments is None:
+            return Representation(row, body, self._etag(digest))
+        moment = self.moments.of(row)
+        shown = canonical(self.moments.show(state, moment.facts))
+        etag = self._etag(moment.digest_of(digest))
+        return Representation(row, shown, etag, until=moment.until)
 
     def _etag(self, opaque: str) -> ETag:
         return ETag(opaque, weak=not self.strong)

@@ -14,6 +14,10 @@ back-fills. It does not fire for `tag` and `tag_stamp`, which say nothing new. T
 inserts sees a row that is copied with all its columns, as INSERT OR REPLACE of a whole row does:
 its tag was made of something else.
 
+A table may have several guards, each with columns and triggers of its own, so that counters in a
+row do not disturb those who edit the rest of it: `guard` names one, and the first has no name. See
+`ifmatch.store.guards`.
+
 Beside them stand `touch_parent`, by which rows of another table count as part of a row, and
 `collection_counter`, which counts the changes of all rows of a scope (`ifmatch.store.collections`).
 
@@ -31,6 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ifmatch.store.guards import MEMBERS, guard_column
 from ifmatch.store.statements import quoted
 
 if TYPE_CHECKING:
@@ -42,7 +47,7 @@ _INCARNATION_DEFAULTS = {
 }
 
 
-def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
+def guard_columns(dialect: str, *, added: bool = False, guard: str = "") -> list[Column[Any]]:
     """The four columns, for a CREATE TABLE on `sqlite` or `postgresql`, as SQLAlchemy has them.
 
     `added` describes those of a table that got them later, by `add_guard`. There SQLAlchemy brings
@@ -50,20 +55,21 @@ def guard_columns(dialect: str, *, added: bool = False) -> list[Column[Any]]:
     """
     from sqlalchemy import BigInteger, Column, Integer, String, text
 
+    version, named, tag, stamp = (guard_column(guard, one) for one in MEMBERS)
     default = text(_INCARNATION_DEFAULTS[dialect])
     if added and dialect == "sqlite":
-        incarnation = Column("incarnation", BigInteger, nullable=True, default=default)
+        incarnation = Column(named, BigInteger, nullable=True, default=default)
     else:
-        incarnation = Column("incarnation", BigInteger, nullable=False, server_default=default)
+        incarnation = Column(named, BigInteger, nullable=False, server_default=default)
     return [
-        Column("version", Integer, nullable=False, server_default=text("1")),
+        Column(version, Integer, nullable=False, server_default=text("1")),
         incarnation,
-        Column("tag", String(64), nullable=True),
-        Column("tag_stamp", String(200), nullable=True),
+        Column(tag, String(64), nullable=True),
+        Column(stamp, String(200), nullable=True),
     ]
 
 
-def add_guard(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
+def add_guard(dialect: str, table: str, *, schema: str | None = None, guard: str = "") -> list[str]:
     """Statements that give the four columns to a table that has rows.
 
     SQLite refuses a random default, and NOT NULL without a constant one, where a column is added:
@@ -72,22 +78,23 @@ def add_guard(dialect: str, table: str, *, schema: str | None = None) -> list[st
     """
     at, random = _at(dialect, table, schema), _INCARNATION_DEFAULTS[dialect]
     alter = f"ALTER TABLE {at} ADD COLUMN"
+    version, named, tag, stamp = (quoted(guard_column(guard, one)) for one in MEMBERS)
     sqlite = dialect == "sqlite"
     incarnation = "bigint" if sqlite else f"bigint NOT NULL DEFAULT {random}"
     columns = [
-        f"{alter} version integer NOT NULL DEFAULT 1",
-        f"{alter} incarnation {incarnation}",
-        f"{alter} tag varchar(64)",
-        f"{alter} tag_stamp varchar(200)",
+        f"{alter} {version} integer NOT NULL DEFAULT 1",
+        f"{alter} {named} {incarnation}",
+        f"{alter} {tag} varchar(64)",
+        f"{alter} {stamp} varchar(200)",
     ]
-    fill = f"UPDATE {at} SET incarnation = {random}"
+    fill = f"UPDATE {at} SET {named} = {random}"
     return [*columns, fill] if sqlite else columns
 
 
-def remove_guard(table: str, *, schema: str | None = None) -> list[str]:
+def remove_guard(table: str, *, schema: str | None = None, guard: str = "") -> list[str]:
     """Statements that take the columns away again; drop every trigger that names them first."""
     at = quoted(table) if schema is None else f"{quoted(schema)}.{quoted(table)}"
-    names = ("tag_stamp", "tag", "incarnation", "version")
+    names = [quoted(guard_column(guard, one)) for one in reversed(MEMBERS)]
     return [f"ALTER TABLE {at} DROP COLUMN {name}" for name in names]
 
 
@@ -98,14 +105,18 @@ def create_triggers(
     *,
     schema: str | None = None,
     identity: Sequence[str] = (),
+    guard: str = "",
 ) -> list[str]:
     """Statements that make the triggers of one table; `columns` are those that hold content.
+
+    Columns that are left out, such as counters, may change without a new version: whatever the
+    guard's `represent` shows must be among them.
 
     Triggers that are there are replaced. `identity` are the columns of the primary key; SQLite
     needs them for a table WITHOUT ROWID, or one with a column of the name rowid. Names are quoted;
     they come from the schema, never from a request.
     """
-    version, copy = _guard_names(table)
+    version, copy = _guard_names(table, guard)
     create = _CREATE_SQLITE if dialect == "sqlite" else _CREATE_POSTGRESQL
     row = " AND ".join(f"{quoted(one)} = NEW.{quoted(one)}" for one in identity)
     names = {
@@ -117,9 +128,10 @@ def create_triggers(
         "copy": quoted(copy),
         "version_function": _at(dialect, version, schema),
         "copy_function": _at(dialect, copy, schema),
+        "of": guard_column(guard, ""),
     }
     return [
-        *drop_triggers(dialect, table, schema=schema),
+        *drop_triggers(dialect, table, schema=schema, guard=guard),
         *(statement.format(**names) for statement in create),
     ]
 
@@ -128,18 +140,19 @@ def create_triggers(
 _CREATE_SQLITE = (
     """
     CREATE TRIGGER {version} AFTER UPDATE OF {columns} ON {table}
-    FOR EACH ROW WHEN NEW.version <= OLD.version
+    FOR EACH ROW WHEN NEW."{of}version" <= OLD."{of}version"
     BEGIN
-        UPDATE {table} SET version = max(version, OLD.version) + 1 WHERE {row};
+        UPDATE {table} SET "{of}version" = max("{of}version", OLD."{of}version") + 1 WHERE {row};
     END
     """,
     # It leaves alone what is inserted without a tag: RETURNING shows the row from before a trigger.
     # Only a table that was given its columns later (`add_guard`) has rows without an incarnation.
     """
     CREATE TRIGGER {copy} AFTER INSERT ON {table}
-    FOR EACH ROW WHEN NEW.tag IS NOT NULL OR NEW.incarnation IS NULL
+    FOR EACH ROW WHEN NEW."{of}tag" IS NOT NULL OR NEW."{of}incarnation" IS NULL
     BEGIN
-        UPDATE {table} SET tag = NULL, tag_stamp = NULL, incarnation = {incarnation}
+        UPDATE {table}
+           SET "{of}tag" = NULL, "{of}tag_stamp" = NULL, "{of}incarnation" = {incarnation}
          WHERE {row};
     END
     """,
@@ -147,16 +160,17 @@ _CREATE_SQLITE = (
 _CREATE_POSTGRESQL = (
     """
     CREATE OR REPLACE FUNCTION {version_function}() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$
+    $$ BEGIN NEW."{of}version" := OLD."{of}version" + 1; RETURN NEW; END $$
     """,
     """
     CREATE TRIGGER {version} BEFORE UPDATE OF {columns} ON {table}
-    FOR EACH ROW WHEN (NEW.version <= OLD.version) EXECUTE FUNCTION {version_function}()
+    FOR EACH ROW WHEN (NEW."{of}version" <= OLD."{of}version")
+    EXECUTE FUNCTION {version_function}()
     """,
     """
     CREATE OR REPLACE FUNCTION {copy_function}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        NEW.tag := NULL; NEW.tag_stamp := NULL; NEW.incarnation := {incarnation};
+        NEW."{of}tag" := NULL; NEW."{of}tag_stamp" := NULL; NEW."{of}incarnation" := {incarnation};
         RETURN NEW;
     END $$
     """,
@@ -167,17 +181,22 @@ _CREATE_POSTGRESQL = (
 )
 
 
-def drop_triggers(dialect: str, table: str, *, schema: str | None = None) -> list[str]:
+def drop_triggers(
+    dialect: str, table: str, *, schema: str | None = None, guard: str = ""
+) -> list[str]:
     """Statements that undo `create_triggers`, as far as there is something to undo."""
-    names = list(dict.fromkeys([*_guard_names(table), *_former_guard_names(dialect, table)]))
+    former = () if guard else _former_guard_names(dialect, table)
+    names = list(dict.fromkeys([*_guard_names(table, guard), *former]))
     return [
         *(_drop_trigger(dialect, name, table, schema) for name in names),
         *(_drop_function(name, schema) for name in names if dialect != "sqlite"),
     ]
 
 
-def _guard_names(table: str) -> tuple[str, str]:
-    return _short(f"{table}_version"), _short(f"{table}_copy")
+def _guard_names(table: str, guard: str) -> tuple[str, str]:
+    # In brackets: the guard `a` of a table `b` and the first one of a table `b_a` are two.
+    whose = f"{table}({guard})" if guard else table
+    return _short(f"{whose}_version"), _short(f"{whose}_copy")
 
 
 def _former_guard_names(dialect: str, table: str) -> tuple[str, ...]:
@@ -416,7 +435,7 @@ def counter_triggers(dialect: str, table: str, scope: Sequence[str]) -> list[str
     """
     name = _name(table, "counter", *scope)
     suffixes = _SUFFIXES[dialect]
-    return [_guard_names(table)[0], *(_short(f"{name}.{suffix}") for suffix in suffixes)]
+    return [_guard_names(table, "")[0], *(_short(f"{name}.{suffix}") for suffix in suffixes)]
 
 
 def drop_collection_counter(
