@@ -82,6 +82,10 @@ def together(count: int, meet: Callable[[], None], work: Callable[[int], T]) -> 
 
     with ThreadPoolExecutor(count) as pool:
         running = [pool.submit(begun, number) for number in range(count)]
-        meet()
+        try:
+            meet()
+        except BaseException:
+            ready.abort()
+            raise
         ready.wait()
         return [one.result() for one in running]

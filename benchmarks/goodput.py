@@ -2,10 +2,15 @@
 
 The ways to add one to a number that everybody wants:
 
-    edit     read it, write it under the tag that was read, again on a conflict: `store.retry`
+    tagged   read it, write it under the tag that was read, again after a wait on a conflict: what
+             clients do over HTTP, and jobs whose change takes long
+    edit     the same by `store.retry.edit`, which after a conflict makes a brief change under the
+             row's lock
     patch    the store's `patch` without a condition, which changes the newest state
     atomic   UPDATE tally SET n = n + 1, a statement and a transaction, in a table without guard
     guarded  the same statement on the guarded row, whose triggers see it
+    append   INSERT INTO event, a row for each: what is to be known is counted when it is asked for
+    pooled   that of `atomic` in a transaction as a PostgreSQL store has it: BEGIN, UPDATE, COMMIT
 
 `measure` gives the figures of one way; `curve` sets the others beside `atomic`, in turns.
 """
@@ -16,14 +21,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from benchmarks.crew import Crew, together
-from benchmarks.tables import DRIVERS, Place, Rows, create, opened, places
+from benchmarks.tables import DRIVERS, Kept, Place, Rows, create, opened, places
+from ifmatch import Conflict, unchanged
 from ifmatch.store.retry import Budget, edit
 from ifmatch.store.sqlite import connect
 
@@ -31,6 +37,15 @@ PROCESSES = 4
 ROW = (1,)
 ENDLESS = Budget(tries=1_000_000, seconds=600.0)
 """Never gives up, and waits as `store.retry.PATIENT` does."""
+
+WAYS = ("tagged", "edit", "patch", "append")
+"""Those of the curve, beside `atomic`."""
+
+STATEMENTS = {
+    "atomic": "UPDATE tally SET n = n + 1 WHERE id = 1",
+    "guarded": "UPDATE item SET n = n + 1 WHERE id = 1",
+    "append": "INSERT INTO event (item) VALUES (1)",
+}
 
 Once = Callable[[], int]
 """Adds one, and says how many tries that took."""
@@ -75,8 +90,12 @@ def measure(
 
 
 def _count(place: Place, way: str) -> int:
-    table = "tally" if way == "atomic" else "item"
-    [[count]] = place.execute(f"SELECT n FROM {table} WHERE id = 1")
+    counts = {
+        "atomic": "SELECT n FROM tally WHERE id = 1",
+        "pooled": "SELECT n FROM tally WHERE id = 1",
+        "append": "SELECT count(*) FROM event WHERE item = 1",
+    }
+    [[count]] = place.execute(counts.get(way, "SELECT n FROM item WHERE id = 1"))
     return int(count)
 
 
@@ -109,12 +128,16 @@ def _write(
 @contextmanager
 def _way(kind: str, place: Place, way: str) -> Iterator[Callable[[], Once]]:
     """A function that makes, for its thread, the function that adds one."""
-    if way in ("atomic", "guarded"):
-        with _update(place, "tally" if way == "atomic" else "item") as adder:
+    if way in STATEMENTS:
+        with _statement(place, STATEMENTS[way]) as adder:
             yield adder
         return
+    if way == "pooled":
+        with closing(Kept(place.address)) as kept:
+            yield lambda: _pooled(kept)
+        return
     with opened(kind, place) as store:
-        ways = {"edit": _edit, "patch": _patch}
+        ways = {"tagged": _tagged, "edit": _edit, "patch": _patch}
         yield lambda: ways[way](store)
 
 
@@ -122,8 +145,26 @@ def _one_more(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**value, "n": value["n"] + 1}
 
 
-def _edit(store: Rows) -> Once:
+def _tagged(store: Rows) -> Once:
     store.tag(ROW)  # so that this thread is connected
+
+    def once() -> int:
+        for tries, wait in enumerate(ENDLESS.waits(), 1):
+            found = store.read(ROW)
+            assert found is not None
+            try:
+                store.replace(ROW, _one_more(found.value), unchanged(found.etag))
+            except Conflict:
+                time.sleep(wait)
+            else:
+                return tries
+        raise TimeoutError("an edit was refused for ten minutes")
+
+    return once
+
+
+def _edit(store: Rows) -> Once:
+    store.tag(ROW)
     return lambda: edit(store, ROW, _one_more, ENDLESS).tries
 
 
@@ -137,9 +178,19 @@ def _patch(store: Rows) -> Once:
     return once
 
 
+def _pooled(kept: Kept) -> Once:
+    kept.thread()  # so that it is connected
+
+    def once() -> int:
+        with kept.connection() as connection:
+            connection.execute("UPDATE tally SET n = n + 1 WHERE id = 1")
+        return 1
+
+    return once
+
+
 @contextmanager
-def _update(place: Place, table: str) -> Iterator[Callable[[], Once]]:
-    statement = f"UPDATE {table} SET n = n + 1 WHERE id = 1"
+def _statement(place: Place, statement: str) -> Iterator[Callable[[], Once]]:
     opened_here: list[Any] = []
 
     def adder() -> Once:
@@ -181,7 +232,7 @@ class Point:
 def curve(
     place: Place,
     counts: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
-    ways: Sequence[str] = ("edit", "patch", "guarded"),
+    ways: Sequence[str] = WAYS,
     *,
     rounds: int = 5,
     seconds: float = 1.0,
@@ -225,15 +276,18 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with places(durable=not options.forgetful) as (*both, _), Crew(PROCESSES) as crew:
         for place in both:
-            print(f"\n{place.dialect}: goodput relative to atomic (tries, share of the median)")
+            print(f"\n{place.dialect}\n\n| writers | atomic, a second | {' | '.join(WAYS)} |")
+            print("|---" * (len(WAYS) + 2) + "|")
+            shares = ""
             for writers in options.writers:
-                points = curve(
-                    place, [writers], rounds=options.rounds, seconds=options.seconds, crew=crew
-                )
-                cells = [
-                    f"{point.way} {point.relative:.2f} ({point.tries:.2f}, {point.fair:.2f})"
-                    f" {point.per_second:,.0f}/s"
-                    for point in points
+                points = [
+                    *curve(
+                        place, [writers], rounds=options.rounds, seconds=options.seconds, crew=crew
+                    )
                 ]
-                print(f"{writers:3} writers: {'; '.join(cells)}", flush=True)
+                cells = [f"{point.relative:.2f}; {point.tries:.2f} tries" for point in points[1:]]
+                first = f"{points[0].per_second:,.0f}"
+                print(f"| {writers} | {first} | {' | '.join(cells)} |", flush=True)
+                shares = ", ".join(f"{point.way} {point.fair:.2f}" for point in points)
+            print(f"\nWhat the median writer got of an equal share, at the last: {shares}.")
     return 0

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -69,7 +69,7 @@ def late(dsn: str) -> PostgresStore:
             raise
 
         def end() -> None:
-            with held:
+            with closing(held), suppress(psycopg.Error):  # nobody is there to hear of it
                 held.commit()
 
         threading.Timer(LATE_SECONDS, end).start()

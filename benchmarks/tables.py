@@ -2,7 +2,7 @@
 
 `item` has a word and a number in each row, and the columns and triggers of the guard; `before` is
 no content: plain SQL keeps there which word it replaced. `tally` has a
-number and nothing else: what an application would use that only counts.
+number and nothing else: what an application would use that only counts. `event` is appended to.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ def first_word(row: int) -> str:
 
 
 def create(place: Place, rows: int) -> None:
-    """Both tables anew, with the rows 1 to `rows`."""
+    """The tables anew, with the rows 1 to `rows`."""
+    serial = {
+        "sqlite": "integer PRIMARY KEY",
+        "postgresql": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    }[place.dialect]
     counted = {
         "sqlite": f"WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted "
         f"WHERE n < {rows}) SELECT n FROM counted",
@@ -106,6 +110,8 @@ def create(place: Place, rows: int) -> None:
         "DROP TABLE IF EXISTS tally",
         "CREATE TABLE tally (id integer PRIMARY KEY, n integer NOT NULL)",
         "INSERT INTO tally SELECT id, 0 FROM item",
+        "DROP TABLE IF EXISTS event",
+        f"CREATE TABLE event (id {serial}, item integer NOT NULL)",
     )
 
 

@@ -79,7 +79,9 @@ def test_no_update_is_lost_at_any_size(
 @pytest.mark.full
 @on_each
 @pytest.mark.parametrize("kind", ["sqlalchemy", "django"])
-def test_no_update_is_lost_through_an_orm_s_store(place: Place, kind: str, report: Report) -> None:
+def test_no_update_is_lost_through_the_stores_of_orms(
+    place: Place, kind: str, report: Report
+) -> None:
     """In processes of its own: Django is set up once in each."""
     with Crew(PROCESSES + 1) as crew:
         found = run(Cell(place, 16, 16, 500, kind=kind), crew)

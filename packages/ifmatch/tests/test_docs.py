@@ -13,6 +13,7 @@ DOCS = HERE.parents[2] / "docs"
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
+    "reference/history",
     "reference/merge",
     *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
