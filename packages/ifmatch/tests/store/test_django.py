@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import subprocess
 import sys
@@ -102,19 +101,6 @@ def log(alias: str) -> Iterator[list[str]]:
 
 
 # -- what is run ----------------------------------------------------------------------------------
-
-
-def test_a_look_up_of_the_tag_selects_no_content_and_builds_no_body(django_alias: str) -> None:
-    store = notes(django_alias)
-    made = store.create(KEY, note())
-    with log(django_alias) as statements:
-        assert store.tag(KEY) == made.etag
-    [statement] = statements
-    selected = statement.partition(" FROM ")[0]
-    for column in ("title", "n", "ratio", "data"):
-        assert column not in re.findall(r"\w+", selected)
-    assert 'THEN "tag" END' in selected
-    assert "ORDER BY" not in statement
 
 
 def test_a_guarded_update_is_a_look_up_a_write_and_a_look_at_what_is_held(
@@ -359,7 +345,6 @@ FOREIGN = {
         f"INSERT INTO {TABLE} (owner, number, title, n) VALUES ('ada', 1, 'foreign', 100)",
     ],
 }
-MOST_STATEMENTS = 20
 
 
 def foreigner(alias: str, statements: list[str]) -> bool:
@@ -380,70 +365,6 @@ def foreigner(alias: str, statements: list[str]) -> bool:
     except (sqlite3.OperationalError, psycopg.errors.LockNotAvailable):
         return False
     return True
-
-
-def at_every_statement(
-    alias: str, before: Callable[[], Any], statements: list[str], operation: Callable[[], Any]
-) -> Iterator[tuple[Any, bool]]:
-    """What the operation comes to with the foreigner before each statement; whether he came."""
-    from django.db import connections
-
-    for number in range(MOST_STATEMENTS):
-        execute(alias, f"DELETE FROM {TABLE}")
-        before()
-        seen: list[bool] = []
-
-        def look(run: Any, *rest: Any) -> Any:
-            seen.append(len(seen) == number and foreigner(alias, statements))  # noqa: B023
-            return run(*rest)
-
-        with connections[alias].execute_wrapper(look):
-            try:
-                outcome = operation()
-            except (Conflict, Missing) as error:
-                outcome = error
-        if len(seen) <= number:
-            return
-        yield outcome, any(seen)
-    raise AssertionError(f"more than {MOST_STATEMENTS} statements")
-
-
-@pytest.mark.parametrize("how", FOREIGN)
-@pytest.mark.parametrize("method", ["replace", "patch", "delete"])
-def test_who_came_before_the_write_is_never_overwritten_unseen(
-    django_alias: str, how: str, method: str
-) -> None:
-    store = notes(django_alias)
-    guard = unchanged(state_tag(note()))
-    ways: dict[str, Callable[[], Any]] = {
-        "replace": lambda: store.replace(KEY, note("ours"), guard),
-        "patch": lambda: store.patch(KEY, lambda value: value | {"title": "ours"}, guard),
-        "delete": lambda: store.delete(KEY, guard),
-    }
-    outcomes = list(
-        at_every_statement(
-            django_alias, lambda: store.create(KEY, note()), FOREIGN[how], ways[method]
-        )
-    )
-    assert any(came for _, came in outcomes)
-    for outcome, came in outcomes:
-        assert isinstance(outcome, Conflict | Missing) is came
-        if not came and method != "delete":
-            assert outcome.etag.opaque == state_digest(outcome.body)
-
-
-@pytest.mark.parametrize("how", ["update", "delete and insert"])
-def test_an_unconditional_change_is_made_on_what_came_before_it(
-    django_alias: str, how: str
-) -> None:
-    store = notes(django_alias)
-    for outcome, came in at_every_statement(
-        django_alias,
-        lambda: store.create(KEY, note()),
-        FOREIGN[how],
-        lambda: store.patch(KEY, lambda value: value | {"n": value["n"] + 1}),
-    ):
-        assert outcome.value["n"] == (101 if came else 1)
 
 
 def before_its_first_update(alias: str, write: Callable[[], Any]) -> list[str]:
@@ -489,21 +410,6 @@ def test_a_patch_without_a_condition_finds_its_row_under_the_lock(django_alias: 
     assert ("LOCK" in seen) is (django_alias != "default")
     assert seen.count("UPDATE") == 1
     assert store.read(KEY).value["n"] == 1
-
-
-def test_of_two_creators_one_creates_wherever_the_other_comes_in(django_alias: str) -> None:
-    store = notes(django_alias)
-    outcomes = list(
-        at_every_statement(
-            django_alias,
-            lambda: None,
-            FOREIGN["delete and insert"][1:],
-            lambda: store.create(KEY, note("ours")),
-        )
-    )
-    assert any(came for _, came in outcomes)
-    for outcome, came in outcomes:
-        assert isinstance(outcome, Conflict) is came
 
 
 def test_a_key_that_is_free_again_when_it_is_looked_for_is_tried_again(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,22 +37,6 @@ def log(database: Any) -> Iterator[list[str]]:
     found += [one for one in seen if not one.startswith("BEGIN")]
 
 
-def test_a_look_up_of_the_tag_selects_no_content_and_builds_no_body(database: Any) -> None:
-    """One statement by the key: so a 304 costs the same at any size of the resource."""
-    builder = Builder()
-    store = database.store(represent=builder)
-    made = store.create(KEY, note())
-    builder.built = 0
-    with log(database) as statements:
-        assert store.tag(KEY) == made.etag
-    assert builder.built == 0
-    assert len(statements) == 1
-    selected = statements[0].partition("WHERE")[0]
-    for column in ("title", "n", "ratio", "data"):
-        assert column not in re.findall(r"\w+", selected)
-    assert 'THEN "tag" END' in selected
-
-
 def test_a_list_of_tags_builds_no_body_either(database: Any) -> None:
     builder = Builder()
     rows = database.rows(represent=builder)
@@ -66,16 +49,6 @@ def test_a_list_of_tags_builds_no_body_either(database: Any) -> None:
         found = connection.execute(select(*rows.tag_columns).order_by(rows.table.c.id)).all()
         assert [rows.tag_of(connection, row._asdict()) for row in found] == made
     assert (builder.built, len(statements)) == (0, 1)
-
-
-def test_only_a_stale_tag_makes_a_look_up_build_the_body(database: Any) -> None:
-    builder = Builder()
-    store = database.store(represent=builder)
-    store.create(KEY, note())
-    database.execute("UPDATE note SET title = 'raw'")
-    builder.built = 0
-    assert store.tag(KEY) == state_tag(note("raw"))
-    assert builder.built == 1
 
 
 def test_a_write_stores_the_tag_that_the_next_look_up_finds(database: Any) -> None:

@@ -13,12 +13,19 @@
   If-Match fails, but whose wish is already fulfilled, is no conflict (RFC 9110 section 13.1.1): it
   is most often the repeated request of a client that lost the answer, and sometimes a second
   person who wanted the same, as when two count one up. A `patch` is never excused.
+- **A collection's tag follows every change** of what is stored within its scope: created, replaced,
+  patched, deleted, moved in or out, by whomever. It stays while nothing is written, and an old one
+  never comes back for another content. A store is told which scopes it has tags of, and gives none
+  whose changes nobody counts.
+- **What was promised outlives the process**: after a restart, and in another process on the same
+  data, tags are the same and guards from before hold. A store that keeps nothing is exempt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
@@ -26,6 +33,12 @@ from ifmatch.core.representation import Representation
 
 K = TypeVar("K", contravariant=True)
 V = TypeVar("V")
+
+ScopeValues = Mapping[str, str | int | None]
+"""Which rows: those that hold these values in these columns."""
+
+EVERYTHING: ScopeValues = MappingProxyType({})
+"""The scope of all that is stored."""
 
 
 class Store(Protocol[K, V]):
@@ -61,6 +74,15 @@ class Store(Protocol[K, V]):
         """Store `value` where nothing is; raises Conflict where something is."""
         ...
 
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        """A weak tag of all that is stored within `scope`, from one look-up that reads none of it.
+
+        `query` is whatever else selects the answer, as JSON can say it; each has tags of its own.
+        Raises ImpossibleDeclaration for a scope that the store was not told of, or that nothing
+        counts the changes of.
+        """
+        ...
+
 
 class AsyncStore(Protocol[K, V]):
     """The same promises where calls are awaited."""
@@ -89,4 +111,8 @@ class AsyncStore(Protocol[K, V]):
 
     async def create(self, key: K, value: V) -> Representation[V]:
         """As `Store.create`."""
+        ...
+
+    async def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        """As `Store.collection_tag`."""
         ...

@@ -28,6 +28,8 @@ from ifmatch.core.errors import ImpossibleDeclaration
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, Look, statement
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.guards import refuse_columns
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -245,6 +247,8 @@ class DjangoStore:
 
     No signals are sent and no `auto_now` is set by an update: use `stamps` of `rows` for times.
 
+    `scopes` are the fields of each scope that has a `collection_counter`.
+
     `fields` names the content fields that the resource is made of, where that is not all: then
     `represent` sees no others, such as counters. Give `AddGuardTriggers` the same and the key's.
 
@@ -259,6 +263,7 @@ class DjangoStore:
         *,
         using: str = "default",
         triggers: bool = True,
+        scopes: Iterable[Sequence[str]] = (),
         fields: Iterable[str] | None = None,
     ) -> None:
         self._model = model
@@ -273,6 +278,10 @@ class DjangoStore:
             [name for name in self._names if name not in GUARD_COLUMNS],
             rows.moments.columns if rows.moments else (),
         )
+        every = model._meta.concrete_fields
+        self._columns = {name: one.column for one in every for name in (one.name, one.attname)}
+        counted = [[one.column for one in _fields(model, scope)] for scope in scopes]
+        self._counters = Counters(connections[using].vendor, model._meta.db_table, counted)
         self._content = {
             one.attname: one
             for one in seen
@@ -319,6 +328,17 @@ class DjangoStore:
     def create(self, key: Key, value: Row) -> Representation[Row]:
         held = self._held(value)
         return self._write(lambda: self._rows.create(key, held))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        """As the contract has it; in a transaction of the caller's it is as that one sees it."""
+        at = {self._columns.get(name, name): value for name, value in scope.items()}
+        return drive(self._counters.tag(at, query=query, epoch=self._rows.epoch), self._look)
+
+    def _look(self, step: Look) -> Sequence[Any]:
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(*statement(step, "%s"))
+            found: Sequence[Any] = cursor.fetchone()
+        return found
 
     # -- transactions ----------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from secrets import randbits
 from typing import Any, Generic, TypeVar
 
 from ifmatch.core.canonical import canonical
@@ -14,9 +16,16 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.core.tags import state_digest
+from ifmatch.store.collections import FindCounter, Scopes, collection_tag
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.moments import Moments
+from ifmatch.store.steps import drive
 
 K = TypeVar("K", bound=Hashable)
+
+
+def _columns(_key: Any, value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 class MemoryStore(Generic[K]):
@@ -24,6 +33,8 @@ class MemoryStore(Generic[K]):
 
     Values are copied in and out, so that nobody changes what is stored but through a write. With
     `moments` they are objects, and stand for rows; its `columns` mean nothing here.
+    `scopes` are those that it gives collection tags of; `columns` makes of a key and its value what
+    a scope may name, which is the value's members where nothing else is said.
 
     >>> notes = MemoryStore[int]()
     >>> first = notes.create(1, {"title": "Tea"})
@@ -37,7 +48,13 @@ class MemoryStore(Generic[K]):
         strong: bool = False,
         already_applied: bool = False,
         moments: Moments | None = None,
+        scopes: Iterable[Sequence[str]] = (),
+        columns: Callable[[K, Any], Mapping[str, Any]] = _columns,
     ) -> None:
+        self._scopes = Scopes("memory", scopes)
+        self._columns = columns
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._incarnation = randbits(62)  # another store's counts are of other things
         self._bodies: dict[K, bytes] = {}
         self._lock = threading.Lock()
         self._strong = strong
@@ -76,7 +93,22 @@ class MemoryStore(Generic[K]):
             verdict = guard.judge(Validators(tag))
             if not verdict.proceeds:
                 raise Conflict(tag, verdict)
+            self._count(key, self._bodies[key], None)
             del self._bodies[key]
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        with self._lock:
+            return drive(collection_tag(self._scopes.at(scope), query=query), self._counted)
+
+    def _counted(self, step: FindCounter) -> tuple[int, int, None]:
+        return self._counts[step.scope.name, step.scope.text], self._incarnation, None
+
+    def _count(self, key: K, before: bytes | None, after: bytes | None) -> None:
+        """Raise each scope that the thing was in, and each that it is in now."""
+        if not self._scopes:
+            return
+        rows = [self._columns(key, json.loads(body)) for body in (before, after) if body]
+        self._counts.update({(one.name, one.text) for row in rows for one in self._scopes.of(row)})
 
     def _present(self, key: K) -> bytes:
         body = self._bodies.get(key)
@@ -103,6 +135,7 @@ class MemoryStore(Generic[K]):
             return self._representation(body, changed=False)
         if not verdict.proceeds:
             raise Conflict(tag, verdict)
+        self._count(key, body, wanted)
         self._bodies[key] = wanted
         return self._representation(wanted)
 

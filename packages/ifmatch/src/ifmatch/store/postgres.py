@@ -21,6 +21,8 @@ from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, on, on_async
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.statements import Statements
 from ifmatch.store.steps import (
     Change,
@@ -59,10 +61,12 @@ class _Table:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
         guard: str = "",
     ) -> None:
         self.rows = rows
         self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json), guard)
+        self.counters = Counters("postgresql", table, scopes, guard=guard)
         self.content = [name for name in columns if name not in rows.key]
 
     def statement(self, step: Step) -> tuple[bytes, list[Any]]:
@@ -101,8 +105,8 @@ class PostgresStore:
     """The rows of one table as a store of the contract: each call is one committed transaction.
 
     `connections()` gives a connection in a context that commits at its end, as
-    `psycopg_pool.ConnectionPool.connection` does. `table`, `columns`, `rows`, `json` and `guard` as
-    for `ifmatch.store.sqlite.SQLiteStore`.
+    `psycopg_pool.ConnectionPool.connection` does. The others are those of
+    `ifmatch.store.sqlite.SQLiteStore`.
     """
 
     def __init__(
@@ -113,10 +117,11 @@ class PostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
         guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json, guard=guard)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes, guard=guard)
 
     def tag(self, key: Key) -> ETag | None:
         found = self.validators(key)
@@ -148,6 +153,11 @@ class PostgresStore:
     def create(self, key: Key, value: Row) -> Representation[Row]:
         return self._write(lambda: self._table.rows.create(key, value))
 
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        plan = self._table.counters.tag(scope, query=query, epoch=self._table.rows.epoch)
+        with self._connections() as connection:
+            return drive(plan, on(connection, "%s"))
+
     def _read(self, plan: Plan[T]) -> T:
         with self._connections() as connection:
             return drive(plan, lambda step: self._do(connection, step))
@@ -177,10 +187,11 @@ class AsyncPostgresStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
         guard: str = "",
     ) -> None:
         self._connections = connections
-        self._table = _Table(table, columns, rows, json=json, guard=guard)
+        self._table = _Table(table, columns, rows, json=json, scopes=scopes, guard=guard)
 
     async def tag(self, key: Key) -> ETag | None:
         found = await self.validators(key)
@@ -219,6 +230,11 @@ class AsyncPostgresStore:
 
     async def create(self, key: Key, value: Row) -> Representation[Row]:
         return await self._write(lambda: self._table.rows.create(key, value))
+
+    async def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        plan = self._table.counters.tag(scope, query=query, epoch=self._table.rows.epoch)
+        async with self._connections() as connection:
+            return await drive_async(plan, on_async(connection))
 
     async def _read(self, plan: Plan[T]) -> T:
         async with self._connections() as connection:

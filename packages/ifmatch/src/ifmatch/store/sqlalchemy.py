@@ -47,7 +47,9 @@ from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, on_sqlalchemy
 from ifmatch.store.contents import Contents
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
 from ifmatch.store.moments import Moments
 from ifmatch.store.statements import quoted
@@ -195,6 +197,7 @@ class GuardedTable:
 
     `represent`, `epoch`, `strong`, `already_applied`, `stamps` and `moments` are those of
     `ifmatch.store.steps.GuardedRows`.
+    `scopes` are the columns of each scope that has a `collection_counter`, in its order.
     """
 
     table: Table
@@ -207,6 +210,7 @@ class GuardedTable:
     moments: Moments | None = None
     columns: tuple[Column[Any], ...] | None = None
     guard: str = ""
+    scopes: Sequence[Sequence[str]] = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         seen = (*self.contents.names, *(column.name for column in self.key))
@@ -287,6 +291,29 @@ class GuardedTable:
     def of(self, row: Row) -> Representation[Row]:
         """The representation of a row of which all columns were selected."""
         return self.rows.of(row)
+
+    def collection_tag(
+        self, connection: Connection, scope: ScopeValues = EVERYTHING, *, query: Any = None
+    ) -> ETag:
+        """The tag of all rows within a scope, from one look-up that reads none of them.
+
+        Where `connection` is `reading`, it is of the snapshot that the rows are read in.
+        """
+        plan = self._counters_in(connection).tag(scope, query=query, epoch=self.epoch)
+        return drive(plan, on_sqlalchemy(connection))
+
+    def _counters_in(self, connection: Connection) -> Counters:
+        made = self._counters.get(connection.engine)
+        if made is None:
+            name, schema = self.table.name, self.table.schema
+            dialect = connection.dialect.name
+            made = Counters(dialect, name, self.scopes, schema=schema, guard=self.guard)
+            self._counters[connection.engine] = made
+        return made
+
+    @cached_property
+    def _counters(self) -> WeakKeyDictionary[Engine, Counters]:
+        return WeakKeyDictionary()
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -478,6 +505,10 @@ class SQLAlchemyStore:
 
     def create(self, key: Sequence[Any], value: Row) -> Representation[Row]:
         return self._write(lambda on: self._rows.create(on, key, value))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        with reading(self._engine) as connection:
+            return self._rows.collection_tag(connection, scope, query=query)
 
     def _write(self, work: Callable[[Connection], Representation[Row]]) -> Representation[Row]:
         return self._contents.shown(transact(self._engine, work))

@@ -29,6 +29,7 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store import sqlalchemy as sync
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.sqlalchemy import PAUSES, SNAPSHOT, WRITES, GuardedTable, was_undone
 from ifmatch.store.steps import Change, Row
 
@@ -150,6 +151,10 @@ class AsyncSQLAlchemyStore:
 
     async def create(self, key: Sequence[Any], value: Row) -> Representation[Row]:
         return await self._write(self._rows.create, key, value)
+
+    async def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        async with reading(self._engine) as connection:
+            return await connection.run_sync(self._rows.collection_tag, scope, query=query)
 
     async def _write(
         self, method: Callable[..., Representation[Row]], *arguments: Any

@@ -17,6 +17,8 @@ from ifmatch.core.decide import Validators
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
+from ifmatch.store.collections import Counters, on
+from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.statements import Statements
 from ifmatch.store.steps import (
     Change,
@@ -56,9 +58,10 @@ class SQLiteStore:
     `path` is the database's file. `columns` are the content columns of the resource and its key's;
     nothing else of the table is read or written, but those of `guard`, which watches them, as
     `ifmatch.store.triggers.guard_columns` makes them. `json` names those that hold JSON as text.
-    `rows` says what the key is and what is served. Keys are sequences, one member for each column
-    of the key; values are dicts of the content columns. Safe for any number of threads, each with
-    a connection of its own, and of processes.
+    `rows` says what the key is and what is served. `scopes` are the columns of each scope that has
+    a `collection_counter`. Keys are sequences, one member for each column of the key; values are
+    dicts of the content columns. Safe for any number of threads, each with a connection of its own,
+    and of processes.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class SQLiteStore:
         rows: GuardedRows,
         *,
         json: Iterable[str] = (),
+        scopes: Iterable[Sequence[str]] = (),
         guard: str = "",
         synchronous: str = "FULL",
     ) -> None:
@@ -76,6 +80,7 @@ class SQLiteStore:
         self._synchronous = synchronous
         self._rows = rows
         self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json), guard)
+        self._counters = Counters("sqlite", table, scopes, guard=guard)
         self._content = [name for name in columns if name not in rows.key]
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -122,6 +127,11 @@ class SQLiteStore:
 
     def create(self, key: Key, value: Row) -> Representation[Row]:
         return self._write(lambda: self._rows.create(key, value))
+
+    def collection_tag(self, scope: ScopeValues = EVERYTHING, *, query: Any = None) -> ETag:
+        """As the contract has it; in a transaction of `connection` it is of that one's snapshot."""
+        plan = self._counters.tag(scope, query=query, epoch=self._rows.epoch)
+        return drive(plan, on(self.connection))
 
     # -- connections -----------------------------------------------------------------------
 

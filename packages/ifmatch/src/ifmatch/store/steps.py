@@ -154,32 +154,42 @@ class GuardedRows:
         row = yield FindTag(key)
         if row is None:
             return None
-        return (yield from self.tag_of(row))
+        if self.moments is None and self.is_fresh(row):  # the commonest look-up, without a detour
+            return self._etag(row["tag"])
+        current = yield from self._current(row)
+        return None if current is None else current[0]
 
     def tag_of(self, row: Row) -> Plan[ETag]:
         """The tag of a row of which `tag_columns` were found."""
-        if self.moments is None and self.is_fresh(row):  # the commonest look-up, without a detour
+        if self.moments is None and self.is_fresh(row):
             return self._etag(row["tag"])
-        return (yield from self._current(row))[0]
+        return ((yield from self._current(row)) or self._gone)[0]
 
     def validators(self, key: Key) -> Plan[Validators | None]:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
         row = yield FindTag(key)
-        return None if row is None else (yield from self.validators_of(row))
+        current = None if row is None else (yield from self._current(row))
+        return None if current is None else Validators(current[0], until=current[1])
 
     def validators_of(self, row: Row) -> Plan[Validators]:
         """The same for a row of which `tag_columns` were found."""
-        etag, until = yield from self._current(row)
+        etag, until = (yield from self._current(row)) or self._gone
         return Validators(etag, until=until)
 
-    def _current(self, row: Row) -> Plan[tuple[ETag, datetime | None]]:
+    def _current(self, row: Row) -> Plan[tuple[ETag, datetime | None] | None]:
+        """None where it was deleted while its stale tag was made."""
         if self.is_fresh(row):
             return self._tagged(row, row["tag"])
         full = yield Find([row[name] for name in self.key])
-        if full is None:  # gone since; whoever asks next will see it
-            return self._etag(state_digest(canonical(None))), None
+        if full is None:
+            return None
         found = self.of(full)
         return found.etag, found.until
+
+    @property
+    def _gone(self) -> tuple[ETag, None]:
+        """For a list that still has the row; whoever asks next will see that it is gone."""
+        return self._etag(state_digest(canonical(None))), None
 
     def _tagged(self, row: Row, digest: str) -> tuple[ETag, datetime | None]:
         """The tag of a state by its digest, now, and until when it holds."""

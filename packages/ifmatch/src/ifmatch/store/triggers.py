@@ -427,6 +427,17 @@ def collection_counter(
     ]
 
 
+def counter_triggers(dialect: str, table: str, scope: Sequence[str]) -> list[str]:
+    """The names of the triggers that raise a counter; the table's own one of updates is first.
+
+    >>> counter_triggers("postgresql", "flag", ["project"])[:2]
+    ['flag_version', 'flag.counter.project.insert']
+    """
+    name = _name(table, "counter", *scope)
+    suffixes = _SUFFIXES[dialect]
+    return [_guard_names(table, "")[0], *(_short(f"{name}.{suffix}") for suffix in suffixes)]
+
+
 def drop_collection_counter(
     dialect: str, table: str, scope: Sequence[str], *, schema: str | None = None
 ) -> list[str]:

@@ -2,102 +2,84 @@
 
     from ifmatch.testing.store_contract import Shelf, StoreContract
 
+    class MyShelf(Shelf):
+        def reopened(self):
+            return MyStore(...)  # on the same data, as another process has it
+
+        def behind(self):
+            return PlainSQL(...)  # insert, update, delete and move past the store
+
     class TestMyStore(StoreContract):
         @pytest.fixture
         def shelf(self):
-            yield Shelf(MyStore(), strong=False)
+            yield MyShelf(MyStore(), strong=False)
 
         @pytest.fixture
         def excusing(self):
-            yield Shelf(MyStore(already_applied=True), strong=False)
+            yield MyShelf(MyStore(already_applied=True), strong=False)
 
 `shelf` is an empty store; `excusing` the same, told to let a replacement pass whose wish is
 fulfilled already (RFC 9110 section 13.1.1). Keys are pairs of a string and a number. Values are
 dicts of `title` (a string), `n` (an integer), `ratio` (a float) and `data` (any JSON), and are
-served as they are, so that tags can be told from values. An asynchronous store is handed over as
-`Synchronous(store, run)`. For good messages, put
-`pytest.register_assert_rewrite("ifmatch.testing.store_contract")` into your conftest before the
-import. A promise that a store is exempt from is a test that is overridden, with the reason in its
-docstring.
+served as they are, so that tags can be told from values. There are collection tags of all, of each
+`owner`, which is the first of a key, and of each `title`: `scopes=[(), ("owner",), ("title",)]`.
+An asynchronous store is handed over as `Synchronous(store, run)`. Calls come from several threads.
+For good messages, put `pytest.register_assert_rewrite("ifmatch.testing")` into your conftest before
+the import.
+
+A store that cannot keep a group of promises is exempt by its name, and says why; from a single
+promise, by a test that is overridden, with the reason in its docstring:
+
+    class TestMyCache(StoreContract, exempt={AfterRestart: "It is gone with its process."}):
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import pytest
 
-from ifmatch.core.canonical import canonical
 from ifmatch.core.conditions import Comparison, Conditions
 from ifmatch.core.decide import Policy
 from ifmatch.core.errors import Conflict, Missing
 from ifmatch.core.etag import ETag
 from ifmatch.core.guard import CREATE_ONLY, UNCONDITIONAL, Condition, unchanged
 from ifmatch.core.representation import Representation
-from ifmatch.core.tags import state_digest, state_tag
-from ifmatch.store.contract import Store
+from ifmatch.core.tags import state_digest
+from ifmatch.testing.collection_contract import CollectionTags
+from ifmatch.testing.shelf import (
+    KEY,
+    OTHER,
+    Behind,
+    Shelf,
+    Synchronous,
+    assert_is,
+    note,
+    titled,
+)
+from ifmatch.testing.writers_contract import (
+    AfterRestart,
+    ForeignWriters,
+    OneWinner,
+    TwoProcesses,
+)
 
-KEY = ("ada", 1)
-OTHER = ("grace", 1)
+__all__ = [
+    "AfterRestart",
+    "Behind",
+    "CollectionTags",
+    "ForeignWriters",
+    "OneWinner",
+    "Shelf",
+    "StoreContract",
+    "Synchronous",
+    "TwoProcesses",
+]
+
 UNKNOWN = ETag("0123456789abcdef", weak=True)
-
-
-@dataclass
-class Shelf:
-    """An empty store, and whether its tags are strong."""
-
-    store: Store[Any, Any]
-    strong: bool
-
-    def unchanged(self, *tags: ETag) -> Condition:
-        """The guard of If-Match with those tags, compared as the store's tags are."""
-        return unchanged(*tags, comparison=Comparison.STRICT if self.strong else Comparison.STATE)
-
-    def found(self, key: Any) -> Representation[Any]:
-        """What is read there; fails where nothing is."""
-        read = self.store.read(key)
-        assert read is not None
-        return read
-
-
-class Synchronous:
-    """An asynchronous store, each call of which `run` carries out: `asyncio.run`, say."""
-
-    def __init__(self, store: Any, run: Callable[[Any], Any]) -> None:
-        self._store = store
-        self._run = run
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-
-        def call(*arguments: Any) -> Any:
-            made = method(*arguments)
-            return self._run(made) if inspect.isawaitable(made) else made
-
-        return call
-
-
-def note(title: str = "Tea", n: int = 0, data: Any = None, ratio: float = 0.5) -> dict[str, Any]:
-    """A value, whole."""
-    return {"title": title, "n": n, "ratio": ratio, "data": data}
-
-
-def titled(title: str) -> Any:
-    """A change of the title."""
-    return lambda value: dict(value) | {"title": title}
-
-
-def assert_is(found: Representation[Any] | None, value: Any, shelf: Shelf) -> None:
-    """Value, body and tag are of one state, and that state is `value`."""
-    assert found is not None
-    assert {name: found.value[name] for name in value} == value
-    assert found.body == canonical(value)
-    assert found.etag == ETag(state_tag(value).opaque, weak=not shelf.strong)
-
 
 VALUES: list[Any] = [
     *(0, 1, 1.0, 1.5, True, False, None, "1", "", [1], [1.0], [True], [], {}, {"a": 1}),
@@ -106,8 +88,25 @@ VALUES: list[Any] = [
 """Values that JSON tells apart."""
 
 
-class StoreContract:
-    """The promises. A subclass gives the fixtures `shelf` and `excusing`."""
+class StoreContract(OneWinner, CollectionTags, AfterRestart, TwoProcesses, ForeignWriters):
+    """The promises. A subclass gives the fixtures `shelf` and `excusing`.
+
+    `exempt` names the groups of promises that its store cannot keep, each with the reason.
+    """
+
+    exemptions: ClassVar[Mapping[type, str]] = MappingProxyType({})
+
+    def __init_subclass__(
+        cls, exempt: Mapping[type, str] = MappingProxyType({}), **more: Any
+    ) -> None:
+        super().__init_subclass__(**more)
+        cls.exemptions = MappingProxyType({**cls.exemptions, **exempt})
+        for promises, reason in exempt.items():
+            if not reason.strip():
+                raise TypeError(f"Next: say why {cls.__name__} is exempt from {promises.__name__}.")
+            for name in vars(promises):
+                if name.startswith("test_"):
+                    setattr(cls, name, None)
 
     # -- reading -----------------------------------------------------------------------------------
 
