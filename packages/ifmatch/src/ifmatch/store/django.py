@@ -305,6 +305,7 @@ class DjangoStore:
                 return None
             if found[0] is not None:
                 return self._rows.of_fresh(found[0])
+            return drive(self._rows.validators_made(key), self._do)
         return drive(self._rows.validators(key), self._do)
 
     def read(self, key: Key) -> Representation[Row] | None:

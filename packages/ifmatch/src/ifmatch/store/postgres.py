@@ -131,11 +131,13 @@ class PostgresStore:
 
     def validators(self, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        if self._table.rows.moments is not None:
+            return self._read(self._table.rows.validators(key))
         with self._connections() as connection:
             found = connection.execute(self._table.select_fresh_tag, key).fetchone()
             if found is None or found[0] is not None:
                 return self._table.of_fresh(found)
-            plan = self._table.rows.validators(key)
+            plan = self._table.rows.validators_made(key)
             return drive(plan, lambda step: self._do(connection, step))
 
     def read(self, key: Key) -> Representation[Row] | None:
@@ -203,6 +205,8 @@ class AsyncPostgresStore:
 
     async def validators(self, key: Key) -> Validators | None:
         """The current tag as `tag` gives it, and until when it holds if nobody writes."""
+        if self._table.rows.moments is not None:
+            return await self._read(self._table.rows.validators(key))
         async with self._connections() as connection:
             done = await connection.execute(self._table.select_fresh_tag, key)
             found = await done.fetchone()
@@ -212,7 +216,7 @@ class AsyncPostgresStore:
             def do(step: Step) -> Awaitable[Any]:
                 return self._do(connection, step)
 
-            return await drive_async(self._table.rows.validators(key), do)
+            return await drive_async(self._table.rows.validators_made(key), do)
 
     async def read(self, key: Key) -> Representation[Row] | None:
         found = await self._read(self._table.rows.read(key))

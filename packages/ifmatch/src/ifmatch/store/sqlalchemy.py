@@ -278,6 +278,7 @@ class GuardedTable:
                 return None
             if found[0] is not None:
                 return self.rows.of_fresh(found[0])
+            return self._drive(connection, self.rows.validators_made(key))
         return self._drive(connection, self.rows.validators(key))
 
     def validators_of(self, connection: Connection, row: Row) -> Validators:

@@ -175,12 +175,14 @@ class SQLiteStore:
         return self._value(made)
 
     def _look_up(self, key: Key) -> Validators | None:
+        if self._rows.moments is not None:
+            return drive(self._rows.validators(key), self._do)
         row = self.connection.execute(self._sql.select_fresh_tag, key).fetchone()
         if row is None:
             return None
         tag, *state = row
         if tag is None:
-            return drive(self._rows.validators(key), self._do)
+            return drive(self._rows.validators_made(key), self._do)
         found = self._rows.of_fresh(tag)
         # A tag is kept for the state that it was stored for, and only for one that is committed:
         # after a rollback the same version may come again, of another state.

@@ -171,6 +171,11 @@ class GuardedRows:
         current = None if row is None else (yield from self._current(row))
         return None if current is None else Validators(current[0], until=current[1])
 
+    def validators_made(self, key: Key) -> Plan[Validators | None]:
+        """The same where no stored tag is fresh: from the whole row."""
+        full = yield Find(key)
+        return None if full is None else self.of(full).validators
+
     def validators_of(self, row: Row) -> Plan[Validators]:
         """The same for a row of which `tag_columns` were found."""
         etag, until = (yield from self._current(row)) or self._gone
@@ -214,16 +219,14 @@ class GuardedRows:
         return row["tag"] is not None and bool(row["tag_stamp"] == self._stamp(row))
 
     # A look-up of the tag may leave the judgement of its stamp to the database, and so read one
-    # column. `fresh_tag` is that column: null where the tag is stale, or where the moment counts,
-    # too, and then the plan is the way.
+    # column. `fresh_tag` is that column: null where the tag is stale, and then `validators_made` is
+    # the way. Where the moment counts, too, one column is not enough: `validators`.
 
     def fresh_tag(self, named: Callable[[str], str]) -> str:
         """An expression, in the SQL of both databases: the stored tag while it is fresh.
 
         `named` gives the guard's columns as the statement has them.
         """
-        if self.moments is not None:
-            return "NULL"
         version, incarnation, tag, stamp = map(
             named, ("version", "incarnation", "tag", "tag_stamp")
         )
