@@ -53,7 +53,7 @@ def awaited(times: int) -> Any:
         async def read(self, key: Any) -> Any:
             return store.read(key)
 
-        async def patch(self, key: Any, change: Any, guard: Guard) -> Any:
+        async def patch(self, key: Any, change: Any, guard: Guard = UNCONDITIONAL) -> Any:
             return store.patch(key, change, guard)
 
     return Awaited()

@@ -109,6 +109,8 @@ class PostgresStore:
     `ifmatch.store.sqlite.SQLiteStore`.
     """
 
+    shares_edits = True  # see `ifmatch.store.combining`
+
     def __init__(
         self,
         connections: Connect,
@@ -180,6 +182,8 @@ class PostgresStore:
 
 class AsyncPostgresStore:
     """The same where calls are awaited; `connections()` gives an async context."""
+
+    shares_edits = True  # see `ifmatch.store.combining`
 
     def __init__(
         self,

@@ -5,13 +5,14 @@ does that depends on how long making the change takes:
 
 - **A brief change** is made anew under the row's lock, within the store's own transaction: nobody
   comes between, so the second try is the last. While a row is fought over, edits of it begin so,
-  since a first try without the lock would be lost work.
+  since a first try without the lock would be lost work, and those of one process share a
+  transaction (`ifmatch.store.combining`).
 - **A long change**, one that asks other systems, never holds a lock. Between tries it waits a
   random time of a growing span (full jitter): a crowd that tries again at once meets itself again,
   and on a hot row that costs most of the throughput.
 
 A job whose change is always brief may as well call `patch` without a guard: it locks the row and
-changes the newest state.
+changes the newest state. It never shares a transaction.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ifmatch.core.errors import Conflict, Missing
-from ifmatch.core.guard import UNCONDITIONAL, Guard, unchanged
+from ifmatch.core.guard import Guard, unchanged
 from ifmatch.core.representation import Representation
+from ifmatch.store.combining import AsyncLines, Lines
 from ifmatch.store.contract import AsyncStore, Store
 from ifmatch.store.steps import drive, drive_async
 
@@ -107,6 +109,7 @@ class Crowds:
 
 
 _crowds = Crowds()
+_lines, _async_lines = Lines(), AsyncLines()
 
 
 # What an edit asks of a store; drivers send what came of it, a Conflict as a value.
@@ -124,11 +127,16 @@ class _Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class _PatchTogether:
+    change: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _Wait:
     seconds: float
 
 
-_Step = _Read | _Patch | _Wait
+_Step = _Read | _Patch | _PatchTogether | _Wait
 _Plan = Generator[_Step, Any, Edited[V]]
 
 
@@ -172,11 +180,9 @@ def _plan(
             crowds.saw(row, clock())
         else:
             yield _Wait(wait)
-    made = yield _Patch(timed, UNCONDITIONAL)
+    made = yield _PatchTogether(timed)
     if timed.took >= budget.brief:
         crowds.left(row)
-    if isinstance(made, Conflict):
-        raise made
     return Edited(made, tries)
 
 
@@ -212,6 +218,8 @@ def edit(
             return sleep(step.seconds)
         if isinstance(step, _Read):
             return store.read(key)
+        if isinstance(step, _PatchTogether):
+            return _lines.patch(store, key, step.change)
         try:
             return store.patch(key, step.change, step.guard)
         except Conflict as conflict:
@@ -236,6 +244,8 @@ async def edit_async(
             return await asyncio.sleep(step.seconds)
         if isinstance(step, _Read):
             return await store.read(key)
+        if isinstance(step, _PatchTogether):
+            return await _async_lines.patch(store, key, step.change)
         try:
             return await store.patch(key, step.change, step.guard)
         except Conflict as conflict:

@@ -471,6 +471,8 @@ class SQLAlchemyStore:
     columns.
     """
 
+    shares_edits = True  # see `ifmatch.store.combining`
+
     def __init__(self, engine: Engine, rows: GuardedTable) -> None:
         self._engine = engine
         self._rows = rows

@@ -117,6 +117,8 @@ class AsyncSQLAlchemyStore:
     columns. As its engine, it belongs to one event loop, and serves any number of its tasks.
     """
 
+    shares_edits = True  # see `ifmatch.store.combining`
+
     def __init__(self, engine: AsyncEngine, rows: GuardedTable) -> None:
         self._engine = engine
         self._rows = rows

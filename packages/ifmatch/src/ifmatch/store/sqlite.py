@@ -64,6 +64,8 @@ class SQLiteStore:
     and of processes.
     """
 
+    shares_edits = True  # see `ifmatch.store.combining`
+
     def __init__(
         self,
         path: str | PathLike[str],
