@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,8 @@ else:
     hypothesis.settings.load_profile("workspace")
 
 
-pytest.register_assert_rewrite("ifmatch.testing")
+if "ifmatch.testing" not in sys.modules:  # it is where a mutant of it was put in its place
+    pytest.register_assert_rewrite("ifmatch.testing")
 
 
 def pytest_configure() -> None:

@@ -37,7 +37,9 @@ from ifmatch import Conflict, Validators, unchanged
 from ifmatch.core.guard import UNCONDITIONAL, Guard, enforce
 from ifmatch.core.representation import Representation
 from ifmatch.store.retry import Budget, edit
-from ifmatch.testing.history import Outcome, Report, Write, check
+from ifmatch.testing.history import Outcome, Read, Report, Write, check
+
+Event = Write | Read
 
 PROCESSES = 4
 ENDLESS = Budget(tries=1_000_000, seconds=600.0)
@@ -103,13 +105,15 @@ def run(cell: Cell, crew: Crew) -> Lost:
     jobs = [(_edit, cell, process, share) for process, share in enumerate(shares)]
     began = time.monotonic()
     *edited, by_sql = crew.run([*jobs, (_write_sql, cell)])
-    writes = [write for process in edited for write in process] + by_sql
-    won = sum(write.outcome is Outcome.ACKNOWLEDGED for process in edited for write in process)
+    events = [event for process in edited for event in process]
+    tried = [event for event in events if isinstance(event, Write)]
+    answers = [event for event in events if isinstance(event, Read)]
+    won = sum(write.outcome is Outcome.ACKNOWLEDGED for write in tried)
     start = {row: first_word(row) for row in range(1, cell.rows + 1)}
     return Lost(
         cell,
-        check(writes, start=start, final=words(cell.place)),
-        tries=sum(map(len, edited)) / max(won, 1),
+        check(tried + by_sql, answers, start=start, final=words(cell.place)),
+        tries=len(tried) / max(won, 1),
         raw=len(by_sql),
         per_second=won / (time.monotonic() - began),
     )
@@ -118,13 +122,13 @@ def run(cell: Cell, crew: Crew) -> Lost:
 # -- in the processes -----------------------------------------------------------------------------
 
 
-def _edit(meet: Callable[[], None], cell: Cell, process: int, writers: int) -> list[Write]:
-    """What the writers of one process wrote through the store, each its share."""
+def _edit(meet: Callable[[], None], cell: Cell, process: int, writers: int) -> list[Event]:
+    """What the writers of one process wrote through the store, each its share; and its answers."""
     with opened(cell.kind or DRIVERS[cell.place.dialect], cell.place) as store:
         on = CheckThenWrite(store) if cell.naive else store
         quota = -(-cell.writes // cell.writers)
 
-        def write(number: int) -> list[Write]:
+        def write(number: int) -> list[Event]:
             store.tag((1,))  # so that this thread is connected
             who = f"writer {process}.{number}"
             return [one for n in range(quota) for one in _edited(on, who, n, cell)]
@@ -134,10 +138,11 @@ def _edit(meet: Callable[[], None], cell: Cell, process: int, writers: int) -> l
     return [one for writer in done for one in writer]
 
 
-def _edited(store: Rows, who: str, number: int, cell: Cell) -> list[Write]:
-    """The tries of one edit: all refused but the last.
+def _edited(store: Rows, who: str, number: int, cell: Cell) -> list[Event]:
+    """The tries of one edit, all refused but the last, and the state that it was answered with.
 
-    Three of four edits are those of `store.retry`, which may take the row's lock. The
+    Three of four edits are those of `store.retry`, which may take the row's lock, and share a
+    transaction with others: their answer may be a state that one of those made of theirs. The
     naive variant has none of these: it would not be naive then.
     """
     row = random.randrange(cell.rows) + 1
@@ -149,12 +154,12 @@ def _edited(store: Rows, who: str, number: int, cell: Cell) -> list[Write]:
         return {**value, "word": word}
 
     edited = _by_tag if cell.naive or number % 4 == 0 else _by_retry
-    made = edited(store, (row,), change)
+    answer = edited(store, (row,), change).value["word"]
     last = tries[-1]
-    if made.value["word"] != last.made:
-        raise AssertionError(f"{last.made!r} was answered with {made.value['word']!r}")
+    if edited is _by_tag and answer != last.made:
+        raise AssertionError(f"{last.made!r} was answered with {answer!r}")
     tries[-1] = replace(last, outcome=Outcome.ACKNOWLEDGED)
-    return tries
+    return [*tries, Read(row, answer, who)]
 
 
 def _by_retry(store: Rows, key: Key, change: Callable[[Any], Any]) -> Representation[Any]:
