@@ -22,6 +22,7 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.collections import Counters, on, on_async
+from ifmatch.store.contents import Contents
 from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.statements import Statements
 from ifmatch.store.steps import (
@@ -67,7 +68,7 @@ class _Table:
         self.rows = rows
         self.sql = Statements(table, tuple(columns), rows, "%s", frozenset(json), guard)
         self.counters = Counters("postgresql", table, scopes, guard=guard)
-        self.content = [name for name in columns if name not in rows.key]
+        self.contents = Contents([name for name in columns if name not in rows.key])
 
     def statement(self, step: Step) -> tuple[bytes, list[Any]]:
         text, parameters = self.sql.of(step)
@@ -86,15 +87,6 @@ class _Table:
         if isinstance(step, KeepTag | Delete):
             return bool(done.rowcount)
         return self.sql.tag_row(found) if isinstance(step, FindTag) else self.sql.row(found)
-
-    def of_row(self, change: Change) -> Change:
-        return lambda row: change(self.content_of(row))
-
-    def content_of(self, row: Row) -> dict[str, Any]:
-        return {name: row[name] for name in self.content}
-
-    def value(self, made: Representation[Row]) -> Representation[Row]:
-        return made.with_value(self.content_of(made.value))
 
 
 def _sends_row(step: Step) -> bool:
@@ -142,14 +134,14 @@ class PostgresStore:
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = self._read(self._table.rows.read(key))
-        return None if found is None else self._table.value(found)
+        return None if found is None else self._table.contents.shown(found)
 
     def replace(self, key: Key, value: Row, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
         return self._write(lambda: self._table.rows.replace(key, value, guard))
 
     def patch(self, key: Key, change: Change, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
-        of_row = self._table.of_row(change)
-        return self._write(lambda: self._table.rows.patch(key, of_row, guard))
+        on_row = self._table.contents.on_row(change)
+        return self._write(lambda: self._table.rows.patch(key, on_row, guard))
 
     def delete(self, key: Key, guard: Guard = UNCONDITIONAL) -> None:
         self._write(lambda: self._table.rows.delete(key, guard))
@@ -170,10 +162,10 @@ class PostgresStore:
         """Run it in a transaction, and again where the database undid that for another one."""
         for pause in PAUSES:
             try:
-                return self._table.value(self._read(plan()))
+                return self._table.contents.shown(self._read(plan()))
             except UNDONE:
                 time.sleep(random.uniform(0, pause))  # noqa: S311 (no secret: it keeps two apart)
-        return self._table.value(self._read(plan()))
+        return self._table.contents.shown(self._read(plan()))
 
     def _do(self, connection: Connection[Any], step: Step) -> Any:
         done = connection.execute(*self._table.statement(step))
@@ -220,7 +212,7 @@ class AsyncPostgresStore:
 
     async def read(self, key: Key) -> Representation[Row] | None:
         found = await self._read(self._table.rows.read(key))
-        return None if found is None else self._table.value(found)
+        return None if found is None else self._table.contents.shown(found)
 
     async def replace(
         self, key: Key, value: Row, guard: Guard = UNCONDITIONAL
@@ -230,8 +222,8 @@ class AsyncPostgresStore:
     async def patch(
         self, key: Key, change: Change, guard: Guard = UNCONDITIONAL
     ) -> Representation[Row]:
-        of_row = self._table.of_row(change)
-        return await self._write(lambda: self._table.rows.patch(key, of_row, guard))
+        on_row = self._table.contents.on_row(change)
+        return await self._write(lambda: self._table.rows.patch(key, on_row, guard))
 
     async def delete(self, key: Key, guard: Guard = UNCONDITIONAL) -> None:
         await self._write(lambda: self._table.rows.delete(key, guard))
@@ -255,10 +247,10 @@ class AsyncPostgresStore:
     async def _write(self, plan: Callable[[], Plan[Representation[Row]]]) -> Representation[Row]:
         for pause in PAUSES:
             try:
-                return self._table.value(await self._read(plan()))
+                return self._table.contents.shown(await self._read(plan()))
             except UNDONE:
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 (as above)
-        return self._table.value(await self._read(plan()))
+        return self._table.contents.shown(await self._read(plan()))
 
     async def _do(self, connection: AsyncConnection[Any], step: Step) -> Any:
         done = await connection.execute(*self._table.statement(step))

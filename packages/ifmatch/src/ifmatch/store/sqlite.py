@@ -18,6 +18,7 @@ from ifmatch.core.etag import ETag
 from ifmatch.core.guard import UNCONDITIONAL, Guard
 from ifmatch.core.representation import Representation
 from ifmatch.store.collections import Counters, on
+from ifmatch.store.contents import Contents
 from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.statements import Statements
 from ifmatch.store.steps import (
@@ -83,7 +84,7 @@ class SQLiteStore:
         self._rows = rows
         self._sql = Statements(table, tuple(columns), rows, "?", frozenset(json), guard)
         self._counters = Counters("sqlite", table, scopes, guard=guard)
-        self._content = [name for name in columns if name not in rows.key]
+        self._contents = Contents([name for name in columns if name not in rows.key])
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
@@ -113,16 +114,14 @@ class SQLiteStore:
 
     def read(self, key: Key) -> Representation[Row] | None:
         found = drive(self._rows.read(key), self._do)
-        return None if found is None else self._value(found)
+        return None if found is None else self._contents.shown(found)
 
     def replace(self, key: Key, value: Row, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
         return self._write(lambda: self._rows.replace(key, value, guard))
 
     def patch(self, key: Key, change: Change, guard: Guard = UNCONDITIONAL) -> Representation[Row]:
-        def of_row(row: Row) -> Row:
-            return change(self._content_of(row))
-
-        return self._write(lambda: self._rows.patch(key, of_row, guard))
+        on_row = self._contents.on_row(change)
+        return self._write(lambda: self._rows.patch(key, on_row, guard))
 
     def delete(self, key: Key, guard: Guard = UNCONDITIONAL) -> None:
         self._write(lambda: self._rows.delete(key, guard))
@@ -172,7 +171,7 @@ class SQLiteStore:
     def _write(self, plan: Callable[[], Plan[Representation[Row]]]) -> Representation[Row]:
         with self.writing():
             made = drive(plan(), self._do)
-        return self._value(made)
+        return self._contents.shown(made)
 
     def _look_up(self, key: Key) -> Validators | None:
         if self._rows.moments is not None:
@@ -211,9 +210,3 @@ class SQLiteStore:
             case Insert() | Update():
                 # RETURNING shows the row from before AFTER triggers, so it is found again.
                 return self._do(Find(sql.key_of(step))) if done.rowcount else None
-
-    def _content_of(self, row: Row) -> dict[str, Any]:
-        return {name: row[name] for name in self._content}
-
-    def _value(self, made: Representation[Row]) -> Representation[Row]:
-        return made.with_value(self._content_of(made.value))
