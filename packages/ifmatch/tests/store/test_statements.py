@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from ifmatch import state_tag, unchanged
 from ifmatch.core.tags import state_digest
 from ifmatch.store.sqlalchemy import reading
+from ifmatch.store.sqlite import log_ahead
 
 KEY = ("ada", 1)
 
@@ -115,3 +119,28 @@ def test_a_new_row_may_bring_what_stamps_would_set(database: Any) -> None:
     store = database.store(stamps=lambda: {"n": 7})
     assert store.create(KEY, {"title": "a", "data": None, "n": 6}).value["n"] == 6
     assert store.replace(KEY, {"title": "b", "data": None}).value["n"] == 7
+
+
+class Refused:
+    """A connection to a file that others are just switching, so many times."""
+
+    def __init__(self, times: int, why: str = "database is locked") -> None:
+        self.times, self.why, self.asked = times, why, 0
+
+    def execute(self, _statement: str) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise sqlite3.OperationalError(self.why)
+
+
+def test_a_new_file_that_several_open_at_once_is_switched_by_all_of_them() -> None:
+    busy = Refused(3)
+    log_ahead(busy)
+    assert busy.asked == 4
+
+
+def test_a_file_that_cannot_be_switched_is_not_asked_again() -> None:
+    broken = Refused(3, "disk I/O error")
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        log_ahead(broken)
+    assert broken.asked == 1

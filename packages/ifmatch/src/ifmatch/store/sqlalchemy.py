@@ -52,6 +52,7 @@ from ifmatch.store.contents import Contents
 from ifmatch.store.contract import EVERYTHING, ScopeValues
 from ifmatch.store.guards import MEMBERS, columns_of_guards, guard_column, refuse_columns
 from ifmatch.store.moments import Moments
+from ifmatch.store.sqlite import log_ahead
 from ifmatch.store.statements import quoted
 from ifmatch.store.steps import (
     GUARD_COLUMNS,
@@ -113,11 +114,11 @@ def configure(engine: Engine, *, synchronous: str = "FULL") -> Engine:
         connection.isolation_level = None  # the driver must not begin by itself
         for pragma in (
             f"busy_timeout={_BUSY_MILLISECONDS}",
-            "journal_mode=WAL",
             f"synchronous={synchronous}",
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        log_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -47,10 +48,28 @@ def connect(path: str | PathLike[str], *, synchronous: str = "FULL") -> sqlite3.
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA journal_mode=WAL")
+    log_ahead(connection)
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")
     return connection
+
+
+def log_ahead(connection: Any) -> None:
+    """Switch to write-ahead logging, by a connection of sqlite3 or one that is used like it.
+
+    Where several processes open a new file at once, SQLite refuses the switch to some of them
+    without a wait, whatever the busy time-out says. It is tried again for as long as that one is.
+    """
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class SQLiteStore:
