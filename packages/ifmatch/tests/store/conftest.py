@@ -146,11 +146,11 @@ class Database:
             PrimaryKeyConstraint("owner", "id"),
         )
         with self.engine.begin() as connection:
+            if self.engine.dialect.name == "postgresql":  # whatever the test before left there
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
             self.table.drop(connection, checkfirst=True)
             self.table.create(connection)
-            if self.engine.dialect.name == "postgresql":
-                for name in ("version", "copy"):
-                    connection.execute(text(f'DROP FUNCTION IF EXISTS "note_{name}"'))
             for statement in create_triggers(self.engine.dialect.name, "note", CONTENT):
                 connection.execute(text(statement))
 
