@@ -88,7 +88,7 @@ function pretty(text) {
 }
 
 function path({ steps, answer, status, clause, field }) {
-  const by = field ? `by ${field}, RFC 9110 section ${clause}` : "nothing speaks against it";
+  const by = field ? `by ${field}, ${clause}` : "nothing speaks against it";
   return [
     h("h4", {}, "The path through RFC 9110 section 13.2.2"),
     h("ol", { class: "steps" }, steps.map(step)),

@@ -47,10 +47,11 @@ class Desk {
   }
 
   hears(exchange) {
+    // After a refusal it is the refusal that is worth a look, not the write that came through.
+    const opened = exchange.method === "PUT" && !this.heard.some(({ status }) => status === 412);
     this.heard.push(exchange);
-    const writes = exchange.method === "PUT";
-    if (writes) this.game.wire.close();
-    this.game.wire.add(this.name, exchange, { opened: writes });
+    if (opened) this.game.wire.close();
+    this.game.wire.add(this.name, exchange, { opened });
   }
 
   async open() {
@@ -96,6 +97,7 @@ class Desk {
 
   // As most pages do: what is there is replaced by what the form has.
   async saveBlindly(mine) {
+    this.heard = [];
     const { read } = this;
     const { value: before } = await this.game.look();
     const response = await this.client.fetch(this.game.url, {
@@ -187,12 +189,18 @@ function choice({ path, base, mine, theirs }, who, own) {
 }
 
 function mergeTable({ base, mine, theirs, now }, who, own) {
+  const heads = ["Field", "Both had read", `${who} saved`, `${own} wrote`, "Now"];
   const rows = FIELDS.filter(([field]) => !same(base[field], now[field])).map(([field, label]) => {
-    const cell = (value) => h("td", { class: same(value, base[field]) ? "is-old" : "is-changed" }, seen(value));
-    return h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, seen(base[field])), cell(theirs[field]), cell(mine[field]), h("td", {}, h("strong", {}, seen(now[field]))));
+    const changed = (value) => (same(value, base[field]) ? "is-old" : "is-changed");
+    return [label, [base[field]], [theirs[field], changed(theirs[field])], [mine[field], changed(mine[field])], [now[field], "is-now"]];
   });
-  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "The merge" },
-    h("table", {}, h("thead", {}, h("tr", {}, ["Field", "Both had read", `${who} saved`, `${own} wrote`, "Now"].map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows)));
+  return foldingTable("The merge", heads, rows.map(([label, ...cells]) => h("tr", {}, h("th", { scope: "row" }, label),
+    cells.map(([value, kind], at) => h("td", { class: kind, "data-label": heads[at + 1] }, h("span", {}, seen(value)))))));
+}
+
+function foldingTable(name, heads, body) {
+  return h("table", { class: "folds", "aria-label": name },
+    h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), body instanceof Node ? body : h("tbody", {}, body));
 }
 
 // -- the game ------------------------------------------------------------------------------------
@@ -240,8 +248,7 @@ class Game {
   storedSection() {
     return h("section", { class: "sheet stored", "aria-labelledby": "stored-title" },
       h("h2", { id: "stored-title" }, "What the server has now"),
-      h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-labelledby": "stored-title" },
-        h("table", {}, h("thead", {}, h("tr", {}, ["Field", "Value", "Set by"].map((head) => h("th", { scope: "col" }, head)))), this.rows)),
+      foldingTable("What the server has now", ["Field", "Value", "Set by"], this.rows),
       h("p", {}, h("b", {}, "Lin"), " only looks, and asks every 3 seconds with ", h("code", {}, "If-None-Match"), "."),
       this.poll,
       h("details", { class: "terminal" }, h("summary", {}, "Be a third writer, from a terminal"), this.curl));
@@ -342,7 +349,7 @@ class Game {
     this.desks.forEach((desk) => desk.say());
     this.rows.replaceChildren(...FIELDS.map(([field, label]) => {
       const { by, at } = this.owners.get(field) ?? {};
-      return h("tr", { "data-field": field }, h("th", { scope: "row" }, label), h("td", {}, seen(this.stored.value[field])), h("td", {}, by ? `${by}, ${at}` : h("span", { class: "hint" }, "the beginning")));
+      return h("tr", { "data-field": field }, h("th", { scope: "row" }, label), h("td", { "data-label": "Value" }, h("span", {}, seen(this.stored.value[field]))), h("td", { "data-label": "Set by" }, by ? `${by}, ${at}` : h("span", { class: "hint" }, "the beginning")));
     }));
     this.rounds?.go();
   }

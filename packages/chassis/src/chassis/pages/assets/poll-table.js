@@ -76,7 +76,7 @@ export function cost({ status, bytes, saved, error, paused }) {
 class PollTable extends HTMLElement {
   connectedCallback() {
     if (this.rounds) return this.rounds.go();
-    this.columns = [...this.querySelectorAll("thead th")].map(({ dataset }) => dataset);
+    this.columns = [...this.querySelectorAll("thead th")].map(({ dataset, textContent }) => ({ ...dataset, label: textContent.trim() }));
     this.line = h("span", { class: "poll" });
     const pause = button("Pause", () => {
       const paused = !this.rounds.paused;
@@ -114,8 +114,8 @@ class PollTable extends HTMLElement {
   }
 
   add(key) {
-    const cells = this.columns.map(({ as }, at) =>
-      at ? h("td", { class: as ? "number" : null }) : h("th", { scope: "row" }));
+    const cells = this.columns.map(({ as, label }, at) =>
+      at ? h("td", { class: as ? "number" : null, "data-label": label }) : h("th", { scope: "row" }));
     return h("tr", { "data-key": key }, ...cells);
   }
 }
