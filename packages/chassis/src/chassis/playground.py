@@ -94,9 +94,7 @@ class Records:
         now = int(self._now())
         values = {"content": START.model_dump(), "expires": now + LIFE_SECONDS}
         with self._database.writing() as connection:
-            connection.execute(
-                delete(playground_record).where(playground_record.c.expires <= now)
-            )
+            connection.execute(delete(playground_record).where(playground_record.c.expires <= now))
             _make_room(connection, key_id)
             return identity, ROWS.create(connection, (key_id, identity), values)
 
