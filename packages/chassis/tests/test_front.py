@@ -38,7 +38,9 @@ def test_every_link_and_asset_of_our_pages_is_there(client: TestClient) -> None:
             assert client.get(address).status_code == 200, address
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/sign-in", "/assets/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/sign-in", "/assets/shared/icon.svg"]
+)
 def test_head_works_where_get_does(client: TestClient, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
@@ -220,7 +222,7 @@ def test_a_proxy_may_take_its_prefix_off_or_not(proxied: TestClient, sent: str) 
     assert proxied.get(f"{sent}/healthz").status_code == 200
     assert 'href="/tools/notebook/"' in proxied.get(f"{sent}/").text
     assert proxied.get(f"{sent}/notebook").headers["location"] == "/tools/notebook/"
-    assert proxied.get(f"{sent}/assets/icon.svg").status_code == 200
+    assert proxied.get(f"{sent}/assets/shared/icon.svg").status_code == 200
     assert proxied.get(f"{sent}/notebook/where").json() == {
         "path": "/tools/notebook/where",
         "url": "https://example.org/tools/notebook/x",
