@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import text
 
 from chassis import problems
-from chassis.problems import Problem
 from chassis.pages import environment
+from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, Role
 from ifmatch import Conflict, ETag, Missing, Outcome, Verdict, canonical, state_tag
