@@ -23,9 +23,9 @@ def _demo(context: Context) -> None:
 
 
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
-    from flagbit.db import FlagDatabase
+    from flagbit.db import facts
 
-    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+    return facts(context.database, principal)
 
 
 PRODUCT = Product(

@@ -44,7 +44,7 @@ export class Rounds {
       this.last = { status, bytes: status === 304 ? 0 : bytes };
       if (etag !== this.etag) this.changed(value);
       this.etag = etag;
-      this.told({ ...this.last, saved: this.client.saved });
+      this.told({ ...this.last, saved: this.client.saved, paused: this.paused });
     } catch (error) {
       if (this.ended) return;
       this.failures += 1;
