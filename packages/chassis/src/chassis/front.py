@@ -14,6 +14,8 @@ from starlette.routing import Route
 from chassis import problems
 from chassis.authentication import CHALLENGE
 from chassis.installation import Installation
+from chassis.metrics import Metrics
+from chassis.metrics import routes as metrics_routes
 from chassis.pages import SHARED, environment
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
@@ -28,7 +30,7 @@ _LINK_IS_SPENT = (
 _KEY_IS_UNKNOWN = "This key is not known, or may not sign in. Check it, or ask for another one."
 
 
-def front(installation: Installation) -> Starlette:
+def front(installation: Installation, metrics: Metrics) -> Starlette:
     """The application for every address that is not a product's."""
     pages = _Front(installation)
     app = Starlette(
@@ -40,6 +42,7 @@ def front(installation: Installation) -> Starlette:
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
             *SHARED.routes(),
+            *metrics_routes(installation, metrics),
         ]
     )
     problems.install(app)
