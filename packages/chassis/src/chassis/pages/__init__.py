@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
+from chassis.pages import amounts
 from chassis.pages.bundle import Bundle
 from chassis.pages.unseen import parts
 
 _HERE = Path(__file__).parent
-SHARED = Bundle(_HERE / "assets")
+
+# Under these names everywhere, so that a shared module finds the library's at ../ifmatch/.
+FOLDERS = {
+    "shared": _HERE / "assets",
+    "ifmatch": Path(str(files("ifmatch.client").joinpath("browser"))),
+}
+SHARED = Bundle(FOLDERS)
 """The assets of all pages; the front serves them."""
+
+
+def assets(own: Path) -> Bundle:
+    """The assets of a product: its own, the shared ones, and the library's modules.
+
+    Its modules import `./shared/dom.js` and `./ifmatch/client.js`.
+    """
+    return Bundle({"": own, **FOLDERS})
 
 
 def environment(*folders: Path) -> Environment:
@@ -29,5 +45,5 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["shared"] = SHARED
-    made.filters["parts"] = parts
+    made.filters |= {"parts": parts, "number": amounts.number, "size": amounts.size}
     return made

@@ -9,6 +9,7 @@ upgrade goes on working.
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,14 +35,20 @@ class _File:
 
 
 class Bundle:
-    """The files of one folder. They are read once, at the start."""
+    """The files of some folders, each folder below a name; "" puts its files at the top.
 
-    def __init__(self, folder: Path) -> None:
-        self._files = {
-            str(path.relative_to(folder).as_posix()): _read(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
+    They are read once, at the start. One digest covers them all, so that a module which imports one
+    of another folder (`./shared/dom.js`) gets the one that it was made for.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._files: dict[str, _File] = {}
+        for below, folder in folders.items():
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = (Path(below) / path.relative_to(folder)).as_posix()
+                if name in self._files:
+                    raise ValueError(f"Two folders have a file {name}. Rename one of the two.")
+                self._files[name] = _read(path)
         parts = (f"{name} {file.etag}\n" for name, file in self._files.items())
         self.digest = sha256("".join(parts).encode()).hexdigest()[:12]
 
@@ -59,14 +66,11 @@ class Bundle:
 
         async def send(request: Request) -> Response:
             response = await answer(request)
-            exact = request.path_params.get("digest") == self.digest
+            exact = request.path_params["name"].startswith(f"{self.digest}/")
             response.headers["Cache-Control"] = _FOR_GOOD if exact else _ASK_AGAIN
             return response
 
-        return [
-            Route("/assets/{digest:str}/{name:path}", send, methods=["GET"]),
-            Route("/assets/{name:path}", send, methods=["GET"]),
-        ]
+        return [Route("/assets/{name:path}", send, methods=["GET"])]
 
     async def _send(self, request: Request) -> Response:
         file = self._file(request)
@@ -74,7 +78,9 @@ class Bundle:
         return Response(file.content, media_type=file.media_type, headers=headers)
 
     def _file(self, request: Request) -> _File:
-        found = self._files.get(request.path_params["name"])
+        """The file of that name, behind this digest, another one, or none."""
+        name = request.path_params["name"]
+        found = self._files.get(name) or self._files.get(name.partition("/")[2])
         if found is None:
             raise HTTPException(404)
         return found

@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chassis.authentication import require
+from chassis.pages import assets
 from chassis.pages import environment as templates
-from chassis.pages.bundle import Bundle
 from chassis.product import Context
 from chassis.rights import Principal, Role
 from flagbit.db import DEFAULT_PROJECT, LONGEST_PAGE, FlagDatabase, FlagQuery, Page
@@ -71,7 +71,7 @@ class _Page:
     def __init__(self, context: Context, db: FlagDatabase) -> None:
         self._context = context
         self._db = db
-        self.assets = Bundle(_HERE / "assets")
+        self.assets = assets(_HERE / "assets")
         self._templates = templates(_HERE / "templates")
 
     def show(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 // Somebody saved first: the version both started from, mine and theirs, field by field, and the ways
 // out. Nothing is saved and nothing is thrown away until one of them is chosen.
 
-import { h, seen, when, button, newId } from "./dom.js";
+import { h, seen, when, button, newId } from "./shared/dom.js";
 import { label, lines } from "./fields.js";
 import { clashes } from "./merge.js";
 import { canonical } from "./json.js";

@@ -1,6 +1,6 @@
 // Parts of forms: a labelled field that can say what is wrong with it, and who gets what.
 
-import { h, newId, button } from "./dom.js";
+import { h, newId, button } from "./shared/dom.js";
 import { share } from "./fields.js";
 
 // Adds to `control` its label, a hint, and a place for errors. The node has `fail(text)`.

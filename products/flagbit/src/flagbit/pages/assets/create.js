@@ -1,6 +1,6 @@
 // A new flag.
 
-import { h, button } from "./dom.js";
+import { h, button } from "./shared/dom.js";
 import { clearErrors, field, select } from "./controls.js";
 import { flagForm, preset, TYPES } from "./flagform.js";
 import { sentence } from "./draft.js";

@@ -1,7 +1,7 @@
 // One resource being edited: the version it was opened with, its tag, the form, and what is said
 // when a save is refused. A save carries the tag; whoever comes second sees both versions.
 
-import { h, seen, when, button } from "./dom.js";
+import { h, seen, when, button } from "./shared/dom.js";
 import { flagPath, statePath } from "./api.js";
 import { clearErrors } from "./controls.js";
 import { conflictView } from "./conflict.js";

@@ -1,6 +1,6 @@
 // The form of a flag: what it is, the same in every environment.
 
-import { h, button } from "./dom.js";
+import { h, button } from "./shared/dom.js";
 import { check, field, fill, jsonView, select } from "./controls.js";
 import { copy, isNumber, parse, write } from "./json.js";
 

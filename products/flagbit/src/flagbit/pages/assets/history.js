@@ -1,6 +1,6 @@
 // Who changed what, when, from what, to what.
 
-import { h, seen, when, button } from "./dom.js";
+import { h, seen, when, button } from "./shared/dom.js";
 import { changes, label, lines } from "./fields.js";
 
 export class History {

@@ -1,7 +1,7 @@
 // The list of flags. A row stays the same element while its flag is there, so that a poll takes the
 // focus from nobody.
 
-import { h, seen } from "./dom.js";
+import { h, seen } from "./shared/dom.js";
 import { serveText } from "./fields.js";
 
 export class List {

@@ -2,7 +2,7 @@
 
 import { Api, size, statePath } from "./api.js";
 import { Create } from "./create.js";
-import { h, seen } from "./dom.js";
+import { h, seen } from "./shared/dom.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
 import { Poll } from "./poll.js";

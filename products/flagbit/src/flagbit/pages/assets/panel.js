@@ -1,6 +1,6 @@
 // One flag beside the list: what it does here, what it is, and what was done to it.
 
-import { h, button, newId } from "./dom.js";
+import { h, button, newId } from "./shared/dom.js";
 import { Draft } from "./draft.js";
 import { History } from "./history.js";
 

@@ -1,6 +1,6 @@
 // The form of a state: what a flag does in one environment. Its rules are cards in their order.
 
-import { h, button } from "./dom.js";
+import { h, button } from "./shared/dom.js";
 import { check, field, jsonView, select, serveControl } from "./controls.js";
 import { isNumber, parse, write } from "./json.js";
 import { OPERATORS } from "./fields.js";
