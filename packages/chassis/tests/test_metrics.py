@@ -79,14 +79,13 @@ def test_what_conditions_saved_and_refused_is_there_by_route(
     client: TestClient, read: Callable[[], Figures]
 ) -> None:
     address = "/notebook/fail/conflict"
-    assert client.put("/notebook/fail/conflict").status_code == 405
-    assert client.get(address).status_code == 412
+    assert client.put(address).status_code == 412
     page = client.get("/sign-in").text
     sheet = "/assets/" + page.partition("/assets/")[2].partition('"')[0]
     first = client.get(sheet)
     assert client.get(sheet, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     found = read()
-    assert figure(found, "http_requests_total", status="412", route="/fail/{how}") == 1
+    assert figure(found, "http_requests_total", status="412", method="PUT", route="/fail/{how}") == 1
     assert figure(found, "http_requests_total", status="304", product="front") == 1
     assert figure(found, "http_unsent_bytes_total", product="front") == len(first.content)
     assert figure(found, "http_unsent_unknown_total") == 0
@@ -168,6 +167,7 @@ def test_they_may_be_open_or_off(tmp_path: Path, mode: MetricsMode, status: int)
 # -- several processes ----------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_two_processes_answer_as_one_and_one_that_is_killed_takes_no_count_with_it(
     program: Start,
