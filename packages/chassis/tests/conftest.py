@@ -106,13 +106,14 @@ class Program:
             for name, value in os.environ.items()
             if not name.startswith(("QUARTET_", "DATABASE_", "PUBLIC_"))
         }
+        places = [str(SAMPLE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._files = [folder / f"{time.monotonic_ns()}.{kind}" for kind in ("out", "err")]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", "notebook", *words],
                 stdout=out,
                 stderr=err,
-                env=clean | {"PYTHONPATH": str(SAMPLE)} | environment,
+                env=clean | {"PYTHONPATH": os.pathsep.join(places)} | environment,
                 cwd=folder,
             )
 

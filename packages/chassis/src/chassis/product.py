@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -12,7 +13,7 @@ from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
 from chassis.sessions import Sessions
-from chassis.settings import Settings
+from chassis.settings import Setting, Settings, prefix_of
 from chassis.stopping import Stopping
 
 
@@ -47,6 +48,8 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    `settings` are its own rows of the table; their variables begin with its name. `variables` are
+    those that begin so and mean something to its other commands, not to the server.
     """
 
     name: str
@@ -55,3 +58,14 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    settings: tuple[Setting[Any], ...] = ()
+    variables: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse rows that the server would not read, or whose flag no command has."""
+        for row in self.settings:
+            if not row.variable.startswith(prefix_of(self.name)) or row.flag is not None:
+                raise ValueError(
+                    f"The setting {row.variable} of {self.name} has to begin with "
+                    f"{prefix_of(self.name)} and to have no flag. Rename it."
+                )

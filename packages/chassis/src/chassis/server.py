@@ -20,7 +20,7 @@ from chassis.keys import UnfitKey
 from chassis.product import Product
 from chassis.settings import Settings
 
-PRODUCTS_VARIABLE = "QUARTET_PRODUCTS"
+PRODUCTS_VARIABLE = "CHASSIS_PRODUCTS"
 """Which products a worker process serves: references with commas between."""
 
 log = logging.getLogger("chassis.server")
@@ -37,11 +37,11 @@ def build(products: Sequence[Product], settings: Settings) -> Application:
 
 def from_environment() -> Application:
     """The application as the environment describes it: for worker processes."""
-    settings = Settings.load()
+    products = [find_product(one) for one in os.environ[PRODUCTS_VARIABLE].split(",")]
+    settings = Settings.load(products=products)
     configure_logging(settings)
-    references = os.environ[PRODUCTS_VARIABLE].split(",")
     try:
-        return build([find_product(reference) for reference in references], settings)
+        return build(products, settings)
     except CannotStart as error:
         # The parent starts another worker, which may find the database back.
         log.error("a worker cannot start: %s", error)  # noqa: TRY400 (the message says it all)
@@ -90,7 +90,7 @@ def _serve_with_workers(
     for database in installation.databases.values():
         database.close()
     settings = installation.settings
-    os.environ.update(settings.environment())
+    settings.hand_over(os.environ, installation.products)
     os.environ[PRODUCTS_VARIABLE] = ",".join(references)
     config = uvicorn.Config(
         _FACTORY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from chassis.product import Context, Product
+from flagbit.settings import CLIENT_VARIABLES, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -26,4 +27,6 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    settings=SETTINGS,
+    variables=CLIENT_VARIABLES,
 )
