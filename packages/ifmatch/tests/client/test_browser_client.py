@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Site:
                 ),
                 Route("/untagged", self.untagged),
                 Route("/busy", self.busy),
+                Route("/orders", self.order, methods=["POST", "DELETE"]),
             ]
         )
         self.busy_for = 2
@@ -74,6 +76,13 @@ class Site:
 
     async def untagged(self, _request: Request) -> Response:
         return JSONResponse({"a": 1})
+
+    async def order(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            fits = request.headers.get("if-match") == '"held"'
+            return Response(status_code=204) if fits else JSONResponse({"title": "No"}, 412)
+        made = {"type": request.headers["content-type"], "sent": await request.json()}
+        return JSONResponse(made, 201, {"ETag": '"made"'})
 
     async def busy(self, _request: Request) -> Response:
         self.busy_for -= 1
@@ -281,6 +290,139 @@ def test_under_a_newer_tag_the_repeated_write_would_undo_what_came_between(
     assert run(base, body) == {"n": 2, "title": "Tea"}
 
 
+# -- numbers --------------------------------------------------------------------------------------
+
+NUMBERS = """
+const json = process.argv[1].replace("client.js", "json.js");
+const { parse, stringify, copy, isNumber } = await import(json);
+const exact = new Client({ sleep, parse, stringify });
+"""
+HELD = (
+    '{"ratio":1.0,"large":12345678901234567890,"deep":[{"id":1,"n":0.10},{"id":2,"n":2.0}],"n":1}'
+)
+
+
+@pytest.fixture
+def held(site: Site) -> dict[str, str]:
+    """One resource whose text is kept as it came, and served with a tag of it."""
+    kept = {"text": HELD}
+
+    async def answer(request: Request) -> Response:
+        tag = f'"{sha256(kept["text"].encode()).hexdigest()[:8]}"'
+        headers = {"ETag": tag, "Content-Location": request.url.path}
+        if request.method == "PUT":
+            if request.headers["if-match"] != tag:
+                return JSONResponse({"title": "Changed"}, 412)
+            kept["text"] = (await request.body()).decode()
+            headers["ETag"] = f'"{sha256(kept["text"].encode()).hexdigest()[:8]}"'
+        return Response(kept["text"], headers=headers, media_type="application/json")
+
+    site.app.routes.append(Route("/held", answer, methods=["GET", "PUT"]))
+    return kept
+
+
+def test_numbers_that_nobody_changed_are_sent_as_they_came(base: str, held: dict[str, str]) -> None:
+    run(base, NUMBERS + "return exact.edit(`${base}/held`, (v) => { v.n = 2; });")
+    assert held["text"] == HELD.replace('"n":1}', '"n":2}')
+
+
+def test_without_that_javascript_changes_them(base: str, held: dict[str, str]) -> None:
+    """The twin: the reason for json.js."""
+    run(base, "return client.edit(`${base}/held`, (v) => { v.n = 2; });")
+    assert '"ratio":1,' in held["text"]
+    assert "12345678901234567000" in held["text"]
+
+
+def test_numbers_of_two_people_are_merged_and_told_apart(base: str, held: dict[str, str]) -> None:
+    body = """
+        const url = `${base}/held`;
+        const read = await exact.get(url);
+        await exact.edit(url, (v) => { v.deep[0].n = parse("0.30"); });
+        const mine = copy(read.value);
+        mine.ratio = parse("1");
+        const made = await exact.save(url, mine, read);
+        mine.deep[0].n = parse("0.40");
+        const clash = await exact.save(url, mine, read).catch((error) => error.clashes);
+        return [made.merged, clash.map(({ pointer, theirs }) => [pointer, stringify(theirs)]),
+          isNumber(made.value.large), isNumber({}), isNumber("1")];
+    """
+    merged, clashes, *numbers = run(base, NUMBERS + body)
+    assert merged is True
+    assert clashes == [["/deep/id=1/n", "0.30"]]
+    assert numbers == [True, False, False]
+    changed = HELD.replace("0.10", "0.30").replace('"ratio":1.0', '"ratio":1')
+    assert held["text"] == changed
+
+
+# -- the manner of an edit ------------------------------------------------------------------------
+
+
+def test_what_only_the_server_sets_is_neither_sent_nor_merged(site: Site, base: str) -> None:
+    site.notes.create("tea", {"title": "Tea", "n": 1, "revision": 1})
+    body = (
+        BETWEEN % "title: 'Black tea', revision: 2"
+        + """
+        const content = ({ revision, ...rest }) => rest;
+        return client.save(url, { title: "Tea", n: 2 }, read, { content });
+    """
+    )
+    made = run(base, body)
+    assert made["value"] == {"title": "Black tea", "n": 2}
+
+
+def test_who_came_between_is_told_before_the_merge_is_sent(site: Site, base: str) -> None:
+    site.notes.create("tea", {"title": "Tea", "n": 1})
+    body = (
+        BETWEEN % "title: 'Black tea'"
+        + """
+        const told = [];
+        const came = ({ base, mine, theirs, made: { merged, ...by }, now }) => told.push(
+          { base, mine, theirs, merged, by: [by.mine, by.theirs], etag: now.etag });
+        await client.save(url, { title: "Tea", n: 2 }, read, { came });
+        return [told, read.etag];
+    """
+    )
+    (told,), read = run(base, body)
+    assert told["base"] == {"title": "Tea", "n": 1}
+    assert told["theirs"] == {"title": "Black tea", "n": 1}
+    assert told["merged"] == {"title": "Black tea", "n": 2}
+    assert told["by"] == [[["n"]], [["title"]]]
+    assert told["etag"] != read
+    assert site.asked[-1] == ("PUT", told["etag"], 200)
+
+
+def test_what_means_something_only_together_is_not_mixed(site: Site, base: str) -> None:
+    site.notes.create("tea", {"serve": {"variant": "on"}})
+    body = (
+        BETWEEN % "serve: { variant: 'off' }"
+        + """
+        const mine = { serve: { variant: "on", by: "email" } };
+        const mixed = client.save(url, mine, read, { whole: ["/serve"] });
+        return mixed.catch((error) => error.clashes.map((clash) => clash.pointer));
+    """
+    )
+    assert run(base, body) == ["/serve"]
+
+
+# -- other requests -------------------------------------------------------------------------------
+
+
+def test_other_requests_carry_their_content_and_tag_once(site: Site, base: str) -> None:
+    body = """
+        const made = await client.send(`${base}/orders`, "POST", { value: { n: 1 }, type: "a/b" });
+        const gone = await client.send(`${base}/orders`, "DELETE", { etag: '"held"' });
+        const late = await client.send(`${base}/orders`, "DELETE", { etag: '"other"' })
+          .catch(failure);
+        return [made, gone, late];
+    """
+    made, gone, late = run(base, body)
+    assert made["value"] == {"type": "a/b", "sent": {"n": 1}}
+    assert (made["status"], made["etag"]) == (201, '"made"')
+    assert (gone["value"], gone["status"]) == (None, 204)
+    assert (late["error"], late["status"]) == ("Refused", 412)
+    assert len(site.asked) == 3
+
+
 def test_what_has_no_tag_is_not_edited(base: str) -> None:
     body = "return client.edit(`${base}/untagged`, (v) => ({ a: 2 })).catch(failure);"
     assert run(base, body)["error"] == "Unsafe"
@@ -313,13 +455,16 @@ def test_a_poll_shows_changes_and_costs_a_304_where_there_are_none(site: Site, b
             if (++rounds === 3) await other.edit(url, () => ({ n: 2 }));
             if (rounds === 6) stop.abort();
         } });
-        for await (const read of polling.poll(url, { signal: stop.signal })) {
+        const answered = [];
+        const told = ({ status }) => answered.push(status);
+        for await (const read of polling.poll(url, { signal: stop.signal, answered: told })) {
             seen.push(read.value.n);
         }
-        return [seen, polling.saved];
+        return [seen, polling.saved, answered];
     """
-    seen, saved = run(base, body)
+    seen, saved, answered = run(base, body)
     assert seen == [1, 2]
+    assert answered == [200, 304, 304, 200, 304, 304]
     assert (saved["asked"], saved["unchanged"]) == (6, 4)
 
 

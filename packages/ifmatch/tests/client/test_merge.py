@@ -69,15 +69,16 @@ def sorted_out(made: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_each_vector_holds(case: MergeCase) -> None:
     before = copy.deepcopy(case)
-    made = merge(case["base"], case["mine"], case["theirs"])
+    made = merge(case["base"], case["mine"], case["theirs"], whole=case.get("whole", ()))
     assert sorted_out(told(made)) == sorted_out({**case["expect"]})
     assert case == before, "the arguments are left alone"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_with_the_sides_changed_round_there_are_the_same_clashes(case: MergeCase) -> None:
-    made = merge(case["base"], case["mine"], case["theirs"])
-    back = merge(case["base"], case["theirs"], case["mine"])
+    whole = case.get("whole", ())
+    made = merge(case["base"], case["mine"], case["theirs"], whole=whole)
+    back = merge(case["base"], case["theirs"], case["mine"], whole=whole)
     assert [clash.path for clash in back.clashes] != [] or made.clean
     assert {(clash.path, clash.order) for clash in made.clashes} == {
         (clash.path, clash.order) for clash in back.clashes
@@ -269,8 +270,8 @@ SCRIPT = """
 const { merge, pointer } = await import(process.argv[1]);
 let input = "";
 for await (const chunk of process.stdin) input += chunk;
-const told = ([base, mine, theirs, side]) => {
-  const made = merge(base, mine, theirs, side ? { choose: () => side } : undefined);
+const told = ([base, mine, theirs, side, whole]) => {
+  const made = merge(base, mine, theirs, side || whole ? { choose: () => side, whole } : undefined);
   const clashes = made.clashes.map(({ path, order, ...rest }) => order ? { ...rest, order } : rest);
   const [by_me, by_them] = [made.mine, made.theirs].map((paths) => paths.map(pointer));
   return { merged: made.merged, clashes, mine: by_me, theirs: by_them };
@@ -294,7 +295,10 @@ def in_node(triples: list[list[Any]]) -> list[dict[str, Any]]:
 
 
 def test_each_vector_holds_in_javascript() -> None:
-    made = in_node([[case["base"], case["mine"], case["theirs"]] for case in CASES])
+    asked = [
+        [case["base"], case["mine"], case["theirs"], None, case.get("whole", [])] for case in CASES
+    ]
+    made = in_node(asked)
     for case, found in zip(CASES, made, strict=True):
         assert sorted_out(found) == sorted_out({**case["expect"]}), case["id"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Product
-from flagbit.settings import CLIENT_VARIABLES, SETTINGS
+from chassis.product import Context, Fact, Product
+from chassis.rights import Principal
+from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -20,6 +23,12 @@ def _demo(context: Context) -> None:
     fill(context)
 
 
+def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+    from flagbit.db import FlagDatabase
+
+    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -27,6 +36,8 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    state=_state,
+    first_step="Open a flag, change it and save; or make the first one.",
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
 )

@@ -14,6 +14,9 @@ about to be written (mine), and the one that is there now (theirs). `merge` make
 - Other arrays are merged as sequences: changes that touch nowhere are both made; where they meet,
   the whole array is one clash.
 
+Where members only mean something together, name the place as `whole`: it is taken from one side, or
+is one clash. `whole=("/rules/*",)`: each rule of a list as one side wrote it.
+
 Equal means equal as canonical JSON: 1, 1.0 and true are three values. Below a hundred levels a
 value is compared as a whole.
 """
@@ -104,12 +107,14 @@ def merge(
     *,
     choose: Choose = undecided,
     identities: Sequence[str] = IDENTITIES,
+    whole: Sequence[str] = (),
 ) -> Merge:
     """What comes of two sets of changes to one document.
 
     `choose` decides clashes: it returns the side whose value is taken, or None to leave one open.
-    The arguments are not changed; the result shares parts with them. Raises NotCanonical for what
-    JSON cannot say.
+    `whole` has JSON Pointers of values that are never mixed, with `*` for any one member. The
+    arguments are not changed; the result shares parts with them. Raises NotCanonical for what JSON
+    cannot say.
 
     >>> merge({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1, "b": 3}).merged
     {'a': 2, 'b': 3}
@@ -118,10 +123,13 @@ def merge(
     [('/a', 2, 3)]
     >>> merge({"a": 1}, {"a": 2}, {"a": 3}, choose=lambda clash: "mine").merged
     {'a': 2}
+    >>> merge({"a": {"b": 1}}, {"a": {"b": 2}}, {"a": {"b": 1, "c": 1}}, whole=["/*"]).clean
+    False
     """
     for document in (base, mine, theirs):
         canonical(document)
-    merging = _Merging(choose, tuple(identities))
+    patterns = tuple(tuple(one.split("/")[1:]) for one in whole)
+    merging = _Merging(choose, tuple(identities), patterns)
     merged = merging.value((), base, mine, theirs)
     return Merge(merged, tuple(merging.clashes), tuple(merging.mine), tuple(merging.theirs))
 
@@ -141,6 +149,7 @@ class _Merging:
 
     choose: Choose
     identities: tuple[str, ...]
+    whole: tuple[Path, ...] = ()
     clashes: list[Clash] = field(default_factory=list)
     mine: list[Path] = field(default_factory=list)
     theirs: list[Path] = field(default_factory=list)
@@ -148,7 +157,7 @@ class _Merging:
     def value(self, path: Path, base: Any, mine: Any, theirs: Any) -> Any:
         """The value at a path, or ABSENT."""
         three = (base, mine, theirs)
-        if len(path) < _WHOLE_BELOW:
+        if len(path) < _WHOLE_BELOW and not self.is_whole(path):
             if all(isinstance(one, Mapping) for one in three):
                 return self.members(path, base, mine, theirs)
             if all(isinstance(one, list | tuple) for one in three):
@@ -162,6 +171,15 @@ class _Merging:
             self.theirs.append(path)
             return theirs
         return self.clash(Clash(path, base, mine, theirs))
+
+    def is_whole(self, path: Path) -> bool:
+        """Whether what is at a path is taken as one value."""
+        parts = [pointer((part,))[1:] for part in path] if self.whole else []
+        return any(
+            len(pattern) == len(path)
+            and all(asked in ("*", part) for asked, part in zip(pattern, parts, strict=True))
+            for pattern in self.whole
+        )
 
     def clash(self, clash: Clash) -> Any:
         """What stands there: what was chosen, or, undecided, what is there now."""

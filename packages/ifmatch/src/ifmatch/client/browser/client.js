@@ -16,6 +16,15 @@
  *   `changed` is false where everything was as it was wished; `merged` says that somebody else's
  *   changes came between and are in the value.
  * @typedef {import("./merge.js").Clash} Clash
+ * @typedef {{choose?: (clash: Clash) => import("./merge.js").Side | null | undefined,
+ *   whole?: string[], content?: (value: any) => any, came?: (between: Between) => void,
+ *   tries?: number, signal?: AbortSignal}} Manner
+ *   How an edit goes about others' changes. `choose` and `whole` are those of a merge. `content`
+ *   takes from a representation what is edited, and leaves out what only the server sets. `came`
+ *   is told each time that others came between and all fits together, before it is sent.
+ * @typedef {{base: any, mine: any, theirs: any, made: import("./merge.js").Merge,
+ *   now: Representation, problem: any}} Between
+ *   Three contents, what the merge made of them, what is there now, and the problem of the 412.
  */
 
 import { merge, same } from "./merge.js";
@@ -36,11 +45,12 @@ export class Refused extends Error {
 export class Conflict extends Refused {
   name = "Conflict";
 
-  /** @param {{clashes: Clash[], base: any, mine: any, theirs: any, etag: string}} met */
-  constructor(answer, met) {
+  /** @param {Between} between  Its members are those of the error, with `clashes` and `etag`. */
+  constructor(answer, between) {
     super(answer);
-    Object.assign(this, met);
-    const places = met.clashes.map((clash) => clash.pointer || "the whole").join(", ");
+    const { clashes } = between.made;
+    Object.assign(this, between, { clashes, etag: between.now.etag });
+    const places = clashes.map((clash) => clash.pointer || "the whole").join(", ");
     this.message = `Somebody else changed ${places} too. Decide which to keep, and edit again.`;
   }
 }
@@ -61,8 +71,8 @@ export class Client {
   #kept = new Map();
 
   /**
-   * `fetch`, `sleep` and `random` may be given, for tests; `parse` and `stringify` where numbers
-   * must survive that JavaScript cannot hold (1.0, integers beyond 2^53).
+   * `fetch`, `sleep` and `random` may be given, for tests; `parse` and `stringify`, those of
+   * `json.js`, where numbers must survive that JavaScript cannot hold (1.0, integers beyond 2^53).
    *
    * @param {{headers?: Record<string, string>, fetch?: typeof fetch, credentials?: RequestCredentials,
    *   parse?: (text: string) => any, stringify?: (value: any) => string,
@@ -117,15 +127,15 @@ export class Client {
    *
    * @param {string} url
    * @param {(value: any) => any} change
-   * @param {{choose?: (clash: Clash) => import("./merge.js").Side | null | undefined,
-   *   tries?: number, signal?: AbortSignal}} [options]
+   * @param {Manner} [manner]
    * @returns {Promise<Edited>}  Raises Conflict, Refused, Unsafe, TypeError.
    */
-  async edit(url, change, { choose, tries = 5, signal } = {}) {
+  async edit(url, change, manner = {}) {
+    const { content = unchanged, signal } = manner;
     const read = await this.get(url, { signal });
-    const copy = structuredClone(read.value);
+    const copy = this.parse(this.stringify(content(read.value)));
     const mine = (await change(copy)) ?? copy;
-    return this.save(url, mine, read, { choose, tries, signal });
+    return this.save(url, mine, read, manner);
   }
 
   /**
@@ -134,32 +144,37 @@ export class Client {
    * @param {string} url
    * @param {any} mine
    * @param {{value: any, etag: string | null}} read
+   * @param {Manner} [manner]
    */
-  async save(url, mine, read, { choose, tries = 5, signal } = {}) {
+  async save(url, mine, read, manner = {}) {
+    const { choose, whole, content = unchanged, came = unchanged, tries = 5, signal } = manner;
     if (!read.etag) {
       throw new Unsafe(
         `${url} has no ETag, so an edit could overwrite what others changed. Ask its makers for one.`,
       );
     }
-    let { value: base, etag } = read;
+    let now = read;
     let merged = false;
     for (let tried = 1; ; tried += 1) {
+      const base = content(now.value);
       if (same(base, mine)) {
         // Nothing to do, or, after an answer that was lost, done already.
-        return { value: base, etag, status: 200, bytes: 0, changed: false, tries: tried, merged };
+        const { value, etag } = now;
+        return { value, etag, status: 200, bytes: 0, changed: false, tries: tried, merged };
       }
-      const answer = await this.#put(url, mine, etag, { signal, last: tried >= tries });
+      const answer = await this.#put(url, mine, now.etag, { signal, last: tried >= tries });
       if (answer.ok) {
         return { ...this.#written(url, answer, mine), changed: true, tries: tried, merged };
       }
       if (answer.status === 412) {
-        const theirs = await this.#theirs(url, answer, signal);
-        const both = merge(base, mine, theirs.value, { choose });
-        if (both.clashes.length || tried >= tries) {
-          throw new Conflict(answer, { ...both, base, mine, theirs: theirs.value, etag: theirs.etag });
-        }
-        merged ||= both.theirs.length > 0 || !same(both.merged, mine);
-        [base, mine, etag] = [theirs.value, both.merged, theirs.etag];
+        now = await this.#theirs(url, answer, signal);
+        const theirs = content(now.value);
+        const made = merge(base, mine, theirs, { choose, whole });
+        const between = { base, mine, theirs, made, now, problem: answer.problem };
+        if (made.clashes.length || tried >= tries) throw new Conflict(answer, between);
+        came(between);
+        merged ||= made.theirs.length > 0 || !same(made.merged, mine);
+        mine = made.merged;
       } else if (!isPassing(answer.status) || tried >= tries) {
         throw new Refused(answer);
       }
@@ -168,18 +183,41 @@ export class Client {
   }
 
   /**
+   * One request as it is, for what is no edit of a whole: POST, DELETE, PATCH. It is sent once.
+   *
+   * @param {string} url
+   * @param {string} method
+   * @param {{value?: any, etag?: string | null, type?: string, signal?: AbortSignal}} [options]
+   *   `etag` goes into If-Match; `type` is the media type of `value`, JSON unless it says otherwise.
+   * @returns {Promise<Representation>}  With the value null where the answer has none. Raises
+   *   Refused, and TypeError where no answer came: then nobody knows whether it was done.
+   */
+  async send(url, method, { value, etag, type = "application/json", signal } = {}) {
+    const fields = etag ? { "If-Match": etag } : {};
+    const sent = value === undefined ? {} : { body: this.stringify(value) };
+    if (sent.body) fields["Content-Type"] = type;
+    const answer = await this.#send(url, method, fields, { signal, ...sent });
+    if (!answer.ok) throw new Refused(answer);
+    if (answer.located && answer.text) return this.#read(url, answer);
+    const { text, status, bytes } = answer;
+    return { value: text ? this.parse(text) : null, etag: answer.etag, status, bytes };
+  }
+
+  /**
    * The value each time that it changed, beginning with what is there.
    *
    * While nothing changes a round costs a 304. Where no answer comes, or one that will pass (429,
    * 5xx), it waits longer each time, up to a minute, or as long as Retry-After says, and tells
-   * `failed`. Ends when `signal` is aborted; raises Refused for what will not pass.
+   * `failed`. Ends when `signal` is aborted; raises Refused for what will not pass. `answered` is
+   * told of every round that was answered, changed or not.
    *
    * @param {string} url
-   * @param {{every?: number, signal?: AbortSignal, failed?: (error: Error) => void}} [options]
+   * @param {{every?: number, signal?: AbortSignal, failed?: (error: Error) => void,
+   *   answered?: (read: Representation) => void}} [options]
    *   `every`: milliseconds from one answer to the next question.
    * @returns {AsyncGenerator<Representation>}
    */
-  async *poll(url, { every = 5000, signal, failed = () => {} } = {}) {
+  async *poll(url, { every = 5000, signal, failed = unchanged, answered = unchanged } = {}) {
     let failures = 0;
     let shown;
     while (!signal?.aborted) {
@@ -187,6 +225,7 @@ export class Client {
       try {
         const read = await this.get(url, { signal });
         failures = 0;
+        answered(read);
         const looks = read.etag ?? this.stringify(read.value);
         if (looks !== shown) yield read;
         shown = looks;
@@ -273,6 +312,9 @@ export class Client {
     return this.random() * Math.min(50 * 2 ** tried, 2000);
   }
 }
+
+/** What is given, as it is. */
+const unchanged = (value) => value;
 
 /** No answer, too many requests, a server that is not up: it may be otherwise in a moment. */
 function isPassing(status) {

@@ -2,8 +2,8 @@
  * Three-way merge of JSON: what I made of a document and what others made of it, from one base.
  *
  * It decides as `ifmatch.client.merge` does in Python, and passes the same vectors
- * (`ifmatch/testing/vectors/merge.json`). One difference is JavaScript's: 1 and 1.0 are one number
- * here, and two values there.
+ * (`ifmatch/testing/vectors/merge`). One difference is JavaScript's: 1 and 1.0 are one number here
+ * and two values there, unless `json.js` read them, which keeps numbers as they were written.
  *
  * @typedef {"base" | "mine" | "theirs"} Side
  * @typedef {{path: string[], pointer: string, base: unknown, mine: unknown, theirs: unknown,
@@ -21,17 +21,25 @@ const ABSENT = undefined; // JSON has no undefined, so nothing else can be it
  * What comes of two sets of changes to one document.
  *
  * `choose` decides clashes: it returns the side whose value is taken, or nothing to leave one open.
- * What stands in `merged` at an open clash is theirs, or mine where they removed it. The arguments
+ * What stands in `merged` at an open clash is theirs, or mine where they removed it. `whole` has JSON
+ * Pointers of values that are never mixed, with `*` for any one member: `["/rules/*"]`. The arguments
  * are not changed; the result shares parts with them.
  *
  * @param {unknown} base
  * @param {unknown} mine
  * @param {unknown} theirs
- * @param {{choose?: (clash: Clash) => Side | undefined | null, identities?: string[]}} [options]
+ * @param {{choose?: (clash: Clash) => Side | undefined | null, identities?: string[],
+ *   whole?: string[]}} [options]
  * @returns {Merge}
  */
-export function merge(base, mine, theirs, { choose = () => null, identities = IDENTITIES } = {}) {
-  const merging = new Merging(choose, identities);
+export function merge(
+  base,
+  mine,
+  theirs,
+  { choose = () => null, identities = IDENTITIES, whole = [] } = {},
+) {
+  const patterns = whole.map((one) => one.split("/").slice(1));
+  const merging = new Merging(choose, identities, patterns);
   const merged = merging.value([], base, mine, theirs);
   return { merged, clashes: merging.clashes, mine: merging.mine, theirs: merging.theirs };
 }
@@ -45,6 +53,26 @@ export function pointer(path) {
   return path.map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
+/**
+ * What stands at a path of a merge in one of its documents; undefined where nothing does.
+ *
+ * @param {unknown} document
+ * @param {string[]} path
+ */
+export function find(document, path) {
+  return path.reduce((value, part) => {
+    if (!Array.isArray(value)) return isObject(value) && Object.hasOwn(value, part) ? value[part] : ABSENT;
+    return value.find((member) => isObject(member) && known(member, part));
+  }, document);
+}
+
+/** Whether a member of an array is the one that `id=7` names. */
+function known(member, part) {
+  const at = part.indexOf("=");
+  const name = part.slice(0, at);
+  return at > 0 && Object.hasOwn(member, name) && String(member[name]) === part.slice(at + 1);
+}
+
 /** Whether two JSON values are equal, whatever the order of their members. */
 export function same(one, other) {
   return one === other || (one !== ABSENT && other !== ABSENT && text(one) === text(other));
@@ -55,14 +83,15 @@ class Merging {
   mine = [];
   theirs = [];
 
-  constructor(choose, identities) {
+  constructor(choose, identities, whole) {
     this.choose = choose;
     this.identities = identities;
+    this.whole = whole;
   }
 
   value(path, base, mine, theirs) {
     const three = [base, mine, theirs];
-    if (path.length < WHOLE_BELOW) {
+    if (path.length < WHOLE_BELOW && !this.isWhole(path)) {
       if (three.every(isObject)) return this.members(path, base, mine, theirs);
       if (three.every(Array.isArray)) return this.array(path, base, mine, theirs);
     }
@@ -76,6 +105,16 @@ class Merging {
       return theirs;
     }
     return this.clash({ path, pointer: pointer(path), base, mine, theirs, order: false });
+  }
+
+  isWhole(path) {
+    if (!this.whole.length) return false;
+    const parts = path.map((part) => pointer([part]).slice(1));
+    return this.whole.some(
+      (pattern) =>
+        pattern.length === parts.length &&
+        pattern.every((asked, n) => asked === "*" || asked === parts[n]),
+    );
   }
 
   clash(clash) {
@@ -165,7 +204,9 @@ class Merging {
 }
 
 function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON?.(value)
+  );
 }
 
 /** One text for each JSON value, whatever the order of its members. */

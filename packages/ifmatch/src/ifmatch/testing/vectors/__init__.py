@@ -115,6 +115,7 @@ class MergeCase(TypedDict):
     base: Any
     mine: Any
     theirs: Any
+    whole: NotRequired[list[str]]
     expect: MergeExpectation
 
 
