@@ -21,6 +21,8 @@ from chassis.front import front
 from chassis.installation import Installation
 from chassis.lifespan import Lifespan
 from chassis.problems import Unhandled
+from chassis.savings import FRONT
+from ifmatch.server.metrics import MeteredMiddleware
 
 log = logging.getLogger("chassis.application")
 
@@ -33,12 +35,14 @@ class Application:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self._prefix = installation.settings.prefix
-        self._front = front(installation)
-        self._products = {
+        products = {
             product.name: product.create(installation.context(product))
             for product in installation.products
         }
-        self._lifespans = {name: Lifespan(app) for name, app in self._products.items()}
+        self._lifespans = {name: Lifespan(app) for name, app in products.items()}
+        self._products = {name: self._metered(name, app) for name, app in products.items()}
+        self._front = self._metered(FRONT, front(installation))
+        self._to_product = self._metered(FRONT, _redirect)
         self._http: ASGIApp = Unhandled(self._dispatch, outermost=True)
         if installation.settings.access_log:
             self._http = AccessLog(self._http)
@@ -69,7 +73,7 @@ class Application:
             await self._front({**scope, "path": path, "root_path": prefix}, receive, send)
             return
         if not separator:
-            await RedirectResponse(f"{path}/", 307)(scope, receive, send)
+            await self._to_product({**scope, "path": path}, receive, send)
             return
         inner = {
             **scope,
@@ -78,6 +82,10 @@ class Application:
             "state": {**self._lifespans[name].state},
         }
         await app(inner, receive, send)
+
+    def _metered(self, name: str, app: ASGIApp) -> MeteredMiddleware:
+        savings = self.installation.savings
+        return MeteredMiddleware(app, savings.counter(name), lengths=savings.lengths)
 
     # -- starting and stopping ------------------------------------------------------------------
 
@@ -125,6 +133,11 @@ class Application:
                 await asyncio.to_thread(self.installation.keys.write_last_used)
             except Exception:
                 log.exception("could not store when keys were used")
+
+
+async def _redirect(scope: Scope, receive: Receive, send: Send) -> None:
+    """To the same path with a slash at its end."""
+    await RedirectResponse(f"{scope['path']}/", 307)(scope, receive, send)
 
 
 @contextmanager

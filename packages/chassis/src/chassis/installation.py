@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -14,6 +15,7 @@ from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
 from chassis.product import Context, Product
+from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
 from chassis.secret import FILE_NAME, SecretDamaged, digest, load_secret
 from chassis.sessions import Sessions
@@ -35,6 +37,7 @@ class Installation:
     sessions: Sessions
     databases: Mapping[str, Database]
     lock: DataLock | None
+    savings: Savings
     stopping: Stopping = field(default_factory=Stopping)
 
     @classmethod
@@ -45,11 +48,13 @@ class Installation:
         *,
         serving: bool = True,
         making: bool = True,
+        shared: Path | None = None,
     ) -> Installation:
         """Open the databases and bring them up to date. Raises CannotStart.
 
         With `serving`, the data folder is locked against a second server. Without `making`, there
-        must be data already: who only looks does not want a new, empty installation.
+        must be data already: who only looks does not want a new, empty installation. `shared` is
+        the folder in which the worker processes of one server leave what they count.
         """
         lock: DataLock | None = None
         databases = {}
@@ -72,7 +77,8 @@ class Installation:
             raise CannotStart(said) from error
         keys = Keys(databases[DATABASE], secret)
         sessions = Sessions(databases[DATABASE], secret, settings)
-        return cls(settings, products, keys, sessions, databases, lock)
+        savings = Savings([product.name for product in products], shared)
+        return cls(settings, products, keys, sessions, databases, lock, savings)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""

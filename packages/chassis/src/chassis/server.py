@@ -9,6 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 import uvicorn
@@ -23,6 +25,9 @@ from chassis.settings import Settings
 PRODUCTS_VARIABLE = "QUARTET_PRODUCTS"
 """Which products a worker process serves: references with commas between."""
 
+SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the worker processes of one server leave what they count: prometheus-client's own name."""
+
 log = logging.getLogger("chassis.server")
 
 _FACTORY = "chassis.server:from_environment"
@@ -30,9 +35,14 @@ _STOP_SECONDS = 10
 _WORKER_STARTS_WITHIN = 60
 
 
-def build(products: Sequence[Product], settings: Settings) -> Application:
-    """The ASGI application that serves the products. Migrates first. Raises CannotStart."""
-    return Application(Installation.open(products, settings))
+def build(
+    products: Sequence[Product], settings: Settings, shared: Path | None = None
+) -> Application:
+    """The ASGI application that serves the products. Migrates first. Raises CannotStart.
+
+    `shared` is the folder of the processes that serve together; without, this one is alone.
+    """
+    return Application(Installation.open(products, settings, shared=shared))
 
 
 def from_environment() -> Application:
@@ -40,8 +50,9 @@ def from_environment() -> Application:
     settings = Settings.load()
     configure_logging(settings)
     references = os.environ[PRODUCTS_VARIABLE].split(",")
+    shared = Path(os.environ[SHARED_VARIABLE])
     try:
-        return build([find_product(reference) for reference in references], settings)
+        return build([find_product(reference) for reference in references], settings, shared)
     except CannotStart as error:
         # The parent starts another worker, which may find the database back.
         log.error("a worker cannot start: %s", error)  # noqa: TRY400 (the message says it all)
@@ -99,12 +110,28 @@ def _serve_with_workers(
         timeout_worker_healthcheck=_WORKER_STARTS_WITHIN,
         **_options(settings),
     )
-    supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
+    with TemporaryDirectory(prefix="quartet-") as shared:  # for this user alone
+        os.environ[SHARED_VARIABLE] = shared
+        supervisor = _Supervisor(config, sockets=[listener])
+        supervisor.run()
     failed = any(
         process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes
     )
     return 1 if failed else 0
+
+
+class _Supervisor(Multiprocess):
+    """Notices at once that a worker died which it was waiting for.
+
+    uvicorn asks each for a sign of life through a pipe, of whose far end it keeps a copy: one that
+    is killed between the question and the answer would be waited for to the end of the time, and
+    all the others with it.
+    """
+
+    def keep_subprocess_alive(self) -> None:
+        for process in self.processes:
+            process.child_conn.close()  # the worker has its own by now
+        super().keep_subprocess_alive()
 
 
 def _options(settings: Settings) -> dict[str, Any]:
