@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request, Response
@@ -154,5 +153,3 @@ class Watched:
                 found += [f"{width} px, {theme}: {one}" for one in self.page.evaluate(_AXE)]
             found += [f"wider than {width} px: {one}" for one in self.page.evaluate(_TOO_WIDE)]
         return found + self.found
-
-

@@ -30,7 +30,9 @@ def installed() -> Path:
         shutil.copytree(WEB, fresh, dirs_exist_ok=True)
         command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         environment = os.environ | {"npm_config_update_notifier": "false"}
-        subprocess.run([sys.executable, "-c", _NPM, *command], cwd=fresh, check=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-c", _NPM, *command], cwd=fresh, check=True, env=environment
+        )
         try:
             fresh.rename(home)
         except OSError:  # another process was quicker

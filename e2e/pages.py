@@ -37,7 +37,9 @@ class Visits:
         if role is None:
             return self._context().new_page()
         if (role, empty) not in self._contexts:
-            self._contexts[role, empty] = self._signed_in(role, self.empty if empty else self.filled)
+            self._contexts[role, empty] = self._signed_in(
+                role, self.empty if empty else self.filled
+            )
         return self._contexts[role, empty].new_page()
 
     def _context(self, **options: Any) -> BrowserContext:
@@ -66,7 +68,7 @@ class State:
     name: str
     path: str
     role: str | None = "write"
-    show: Callable[[Page, Server], None] = lambda _page, _server: None
+    show: Callable[[Page, Server], object] = lambda _page, _server: None
     expected: tuple[int, ...] = ()
     """Answers of 400 and more that belong to it."""
     empty: bool = False
@@ -181,7 +183,7 @@ STATES = (
 )
 
 
-# -- pages that links lead to -----------------------------------------------------------------------
+# -- pages that links lead to ---------------------------------------------------------------------
 
 
 class _Links(HTMLParser):
@@ -205,7 +207,8 @@ class Found:
 
     @property
     def is_page(self) -> bool:
-        return self.answer.headers.get("content-type", "").startswith("text/html")
+        kind_sent: str = self.answer.headers.get("content-type", "")
+        return kind_sent.startswith("text/html")
 
 
 def kind(address: str) -> tuple[str, tuple[str, ...]]:

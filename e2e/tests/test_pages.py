@@ -19,7 +19,7 @@ from e2e import npm
 from e2e.browsing import launched
 from e2e.faults import Watched, of_markup, of_policy
 from e2e.pages import STATES, State, Visits, crawled, kind
-from e2e.program import Server, serving
+from e2e.program import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 
@@ -152,9 +152,7 @@ def badly_made() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", ["/", *BAD])
-def test_each_fault_would_be_found(
-    browser: Browser, badly_made: str, axe: str, path: str
-) -> None:
+def test_each_fault_would_be_found(browser: Browser, badly_made: str, axe: str, path: str) -> None:
     page = browser.new_page()
     watched = Watched(page, badly_made)
     page.goto(badly_made + path)
