@@ -85,7 +85,9 @@ def test_what_conditions_saved_and_refused_is_there_by_route(
     first = client.get(sheet)
     assert client.get(sheet, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     found = read()
-    assert figure(found, "http_requests_total", status="412", method="PUT", route="/fail/{how}") == 1
+    assert (
+        figure(found, "http_requests_total", status="412", method="PUT", route="/fail/{how}") == 1
+    )
     assert figure(found, "http_requests_total", status="304", product="front") == 1
     assert figure(found, "http_unsent_bytes_total", product="front") == len(first.content)
     assert figure(found, "http_unsent_unknown_total") == 0
