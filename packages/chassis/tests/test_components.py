@@ -94,7 +94,7 @@ def test_a_polling_table_can_be_paused(served: Any, components: Page) -> None:
 
 def test_a_polling_table_outlives_a_server_that_does_not_answer(components: Page) -> None:
     components.route("**/rows", lambda route: route.fulfill(status=503))
-    expect(components.locator(".poll")).to_contain_text("No answer")
+    expect(components.locator(".poll")).to_contain_text("No answer.")
     components.unroute("**/rows")
     expect(components.locator(".poll strong")).to_have_text("304, 0 bytes")
 
