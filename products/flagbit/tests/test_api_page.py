@@ -23,7 +23,6 @@ from flagbit.client.refusals import WORDS
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.product import PRODUCT
 from flagbit.rules import TargetingKeyMissing
-from ifmatch import Comparison
 
 DOCS = Path(__file__).parents[3] / "docs/reference"
 KINDS = ("flag", "state", "environment", "project")
@@ -118,9 +117,7 @@ def test_every_problem_is_on_the_page_with_its_status() -> None:
 
 
 def test_ofrep_is_on_the_page() -> None:
-    context: Any = SimpleNamespace(
-        authenticate=None, path=str, settings=SimpleNamespace(comparison=Comparison.STATE)
-    )
+    context: Any = SimpleNamespace(authenticate=None, path=str, settings=Settings())
     served = ofrep.application(SimpleNamespace(), context)  # type: ignore[arg-type]
     paths = {("POST", route.path) for route in served.routes if isinstance(route, Route)}
     assert {(row[0], row[1]) for row in table("method | path below `/ofrep`")} == paths

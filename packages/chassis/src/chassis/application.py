@@ -20,6 +20,7 @@ from chassis.access_log import AccessLog
 from chassis.front import front
 from chassis.installation import Installation
 from chassis.lifespan import Lifespan
+from chassis.problem_links import ProblemLinks
 from chassis.problems import Unhandled
 from chassis.savings import FRONT
 from ifmatch.server.metrics import MeteredMiddleware
@@ -43,7 +44,11 @@ class Application:
         self._products = {name: self._metered(name, app) for name, app in products.items()}
         self._front = self._metered(FRONT, front(installation))
         self._to_product = self._metered(FRONT, _redirect)
-        self._http: ASGIApp = Unhandled(self._dispatch, outermost=True)
+        self._http: ASGIApp = Unhandled(
+            self._dispatch,
+            outermost=True,
+            links=ProblemLinks(installation.problem_types, self._prefix),
+        )
         if installation.settings.access_log:
             self._http = AccessLog(self._http)
 

@@ -17,6 +17,7 @@ from chassis.installation import Installation
 from chassis.overview import overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
+from chassis.problem_pages import ProblemPages
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
@@ -46,6 +47,7 @@ def front(installation: Installation) -> Starlette:
             Route("/sign-in", pages.sign_in_page, methods=["GET"]),
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
+            *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
         ]
     )
