@@ -89,10 +89,10 @@ def test_what_strangers_send_does_not_fill_the_log(program: Start, level: str) -
     for content in (b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"GET / HTTP/9.x\r\n\r\n"):
         with socket.create_connection((address[0], int(address[1]))) as stranger:
             stranger.sendall(content)
-            answer = stranger.recv(1000)
-            assert answer.startswith(b"HTTP/1.1 400 ")
-            assert b"\r\ncontent-type: application/problem+json\r\n" in answer
-            assert b'"type":"urn:ifmatch:problem:bad-request"' in answer
+            said = stranger.recv(1000)
+            assert said.startswith(b"HTTP/1.1 400 ")
+            assert b"\r\ncontent-type: application/problem+json\r\n" in said
+            assert b'"type":"urn:ifmatch:problem:bad-request"' in said
     assert server.stop() == 0
     assert "pip install" not in server.err
     assert ("Invalid HTTP request" in server.err) == (level == "debug")

@@ -1,4 +1,4 @@
-"""Every problem that the code of any member can raise is a row of a table, and a test provokes it."""
+"""Every problem that the code of any member can raise is a row of a table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ TYPES = types_of([find_product(reference) for reference in PRODUCTS])
 
 BY_STATUS = {"packages/chassis/src/chassis/problems.py": {"status"}}
 """Where a problem is made of what somebody else raised: the slug is of the table `_PLAIN` there."""
-
-NOT_PROVOKED: dict[str, str] = {}
-"""Types that no test provokes, and why."""
 
 
 def sources() -> Iterator[Path]:
@@ -76,21 +73,3 @@ def test_what_others_raise_becomes_a_row() -> None:
     for status, (slug, detail) in _PLAIN.items():
         assert status in TYPES[slug].statuses
         assert detail.endswith(".")
-
-
-def provoked() -> set[str]:
-    """The words of all tests that are types of problem, alone or in a URN."""
-    found = set()
-    for folder in ("packages/chassis/tests", "products/*/tests", "e2e"):
-        for path in (file for top in ROOT.glob(folder) for file in top.rglob("*.py")):
-            if path.name in ("test_problem_types.py", "test_reference.py"):
-                continue  # they know the table, and provoke nothing
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found.add(node.value.removeprefix("urn:ifmatch:problem:"))
-    return found
-
-
-def test_a_test_provokes_each_type_or_it_is_said_why_none_can() -> None:
-    missing = set(TYPES) - provoked()
-    assert missing == set(NOT_PROVOKED)

@@ -342,6 +342,13 @@ TYPES: tuple[ProblemType, ...] = (
         {"request": _NUMBER},
     ),
     ProblemType(
+        "too-many-listeners",
+        (503,),
+        "As many event streams are open as the server keeps open at once.",
+        "Close one, or try again in a minute.",
+        "1000 listen already. Close a stream, or try again in a minute.",
+    ),
+    ProblemType(
         "not-ready",
         (503,),
         "The server runs, but cannot do its work: /readyz says so to whoever watches it.",

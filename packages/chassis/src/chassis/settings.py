@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +52,21 @@ class BringsSettings(Protocol):
     def variables(self) -> Sequence[str]: ...
 
 
+class LogFormat(StrEnum):
+    """How a line of the log looks: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class MetricsMode(StrEnum):
+    """Who may read the figures at `/metrics`: nobody, who has a key that may read, or anybody."""
+
+    OFF = "off"
+    KEY = "key"
+    OPEN = "open"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting, typed and checked. Make it with `Settings.load`."""
@@ -68,6 +84,8 @@ class Settings:
     trusted_proxies: str = "127.0.0.1"
     log_level: str = "info"
     access_log: bool = False
+    log_format: LogFormat = LogFormat.TEXT
+    metrics: MetricsMode = MetricsMode.KEY
     of_products: Mapping[str, Any] = field(default_factory=dict)
     """Values of the products' own rows, by variable; ask `of`."""
 
@@ -279,6 +297,18 @@ def _proxies(value: str) -> str:
         raise ValueError(expected) from error
 
 
+def _log_format(value: str) -> LogFormat:
+    if value.lower() not in tuple(LogFormat):
+        raise ValueError("text or json")
+    return LogFormat(value.lower())
+
+
+def _metrics(value: str) -> MetricsMode:
+    if value.lower() not in tuple(MetricsMode):
+        raise ValueError("off, key or open")
+    return MetricsMode(value.lower())
+
+
 # -- the table -----------------------------------------------------------------------------------
 
 
@@ -379,6 +409,23 @@ SETTINGS: tuple[Setting[Any], ...] = _with_defaults(
         "switch",
         _switch,
         "A line for each request: method, path with long parts cut, status, time.",
+    ),
+    Setting(
+        "log_format",
+        "QUARTET_LOG_FORMAT",
+        "--log-format",
+        "text or json",
+        _log_format,
+        "How a line of the log looks: for people, or as one JSON object.",
+    ),
+    Setting(
+        "metrics",
+        "QUARTET_METRICS",
+        "--metrics",
+        "off, key or open",
+        _metrics,
+        "Who may read the figures at /metrics: nobody, who sends a key of no product that may "
+        "read, or anybody.",
     ),
 )
 

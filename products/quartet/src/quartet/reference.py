@@ -41,8 +41,10 @@ Malformed HTTP has this shape, too, as long as an answer is possible.
 ## Of every address
 """.splitlines()
 
-_AFTER_503 = """After a 503 to a change it is not known whether the change was saved. Read before you
-repeat it.""".splitlines()
+_AFTER_503 = [
+    "After a 503 to a change it is not known whether the change was saved. Read before you",
+    "repeat it.",
+]
 
 _TAIL = """
 ## Fields that were not accepted
