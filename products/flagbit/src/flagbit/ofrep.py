@@ -200,6 +200,8 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 class _Failure(Problem):
     """A refusal with one of OFREP's own codes."""
 
+    foreign = True
+
     def __init__(self, status: int, code: str, details: str) -> None:
         super().__init__(status, code.lower().replace("_", "-"), details, errorCode=code)
 
