@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from chassis import problems
 from chassis.events import Channel
-from chassis.problems import Problem
 from chassis.pages import environment
+from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, Role
 from chassis.stopping import Stopping
