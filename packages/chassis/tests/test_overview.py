@@ -155,7 +155,7 @@ def test_a_product_with_migrations_to_do_says_what_to_do(
     assert wrong["wrong"].startswith("Its database has migrations to do. Run 'migrate'")
 
 
-# -- what a poll costs ------------------------------------------------------------------------------
+# -- what a poll costs ----------------------------------------------------------------------------
 
 
 def test_a_poll_is_a_304_until_a_product_was_asked_for_something(client: TestClient) -> None:
@@ -200,5 +200,7 @@ def test_bytes_are_written_in_the_unit_that_fits() -> None:
 def test_the_page_writes_amounts_as_the_server_does(tmp_path: Path) -> None:
     module = node.lay_out(tmp_path, FOLDERS) / "shared" / "amounts.js"
     values = [*AMOUNTS, 12, 1234, 123_456, 1_234_567]
-    shown = node.evaluate(module, "given.values.map((one) => [m.size(one), m.number(one)])", values=values)
+    shown = node.evaluate(
+        module, "given.values.map((one) => [m.size(one), m.number(one)])", values=values
+    )
     assert shown == [[size(one), number(one)] for one in values]
