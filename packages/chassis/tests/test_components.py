@@ -209,7 +209,7 @@ def test_with_if_match_two_changes_that_fit_are_merged(playground: Page) -> None
     expect(stored(playground, "guests")).to_contain_text("9Grace")
     refused = playground.locator(".exchange", has_text="412").first
     expect(refused.locator(".step.is-fails")).to_contain_text("is not among its tags")
-    expect(refused.get_by_role("region", name="Request")).to_contain_text('If-Match: W/"')
+    expect(refused.get_by_role("group", name="Request")).to_contain_text('If-Match: W/"')
 
 
 def test_with_if_match_a_clash_is_asked_by_field(playground: Page) -> None:

@@ -70,7 +70,7 @@ function wire({ method, path, fields, body, status, phrase, answered, text }) {
   const line = ([name, value]) => `${title(name)}: ${value}`;
   const request = [`${method} ${path} HTTP/1.1`, ...fields.map(line), ...(body ? ["", pretty(body)] : [])];
   const answer = [`HTTP/1.1 ${status} ${phrase || PHRASES[status] || ""}`, ...answered.map(line), ...(text ? ["", pretty(text)] : [])];
-  const box = (name, lines) => h("div", {}, h("h4", {}, name), h("pre", { tabindex: 0, role: "region", "aria-label": name }, lines.join("\n")));
+  const box = (name, lines) => h("div", {}, h("h3", {}, name), h("pre", { tabindex: 0, role: "group", "aria-label": `${name} of ${method} ${path}` }, lines.join("\n")));
   return [
     h("div", { class: "wire-pair" }, box("Request", request), box("Answer", answer)),
     h("p", { class: "hint" }, "Beside these fields a browser sends its own, such as Host and Cookie."),
@@ -90,7 +90,7 @@ function pretty(text) {
 function path({ steps, answer, status, clause, field }) {
   const by = field ? `by ${field}, ${clause}` : "nothing speaks against it";
   return [
-    h("h4", {}, "The path through RFC 9110 section 13.2.2"),
+    h("h3", {}, "The path through RFC 9110 section 13.2.2"),
     h("ol", { class: "steps" }, steps.map(step)),
     h("p", { class: "verdict" }, h("strong", {}, status ? answer : `So: ${answer}`), ` (${by})`),
   ];

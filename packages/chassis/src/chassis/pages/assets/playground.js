@@ -154,7 +154,9 @@ class Desk {
       const sides = Object.fromEntries(clashes.map(({ path }, at) => [path[0], choices[at].value()]));
       const { merged } = merge(base, mine, theirs, { choose: ({ path }) => sides[path[0]] });
       this.panel.replaceChildren();
-      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag }));
+      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag })).then(() => {
+        if (!this.panel.firstChild) this.game.outcome.focus(); // the button that had it is gone
+      });
     };
     this.panel.replaceChildren(h("div", { class: "notice other" }, heading,
       h("p", {}, `${who} changed ${listed(clashes.map(({ path }) => path[0]))} too, and was first. Nothing is overwritten.`),
@@ -215,7 +217,7 @@ class Game {
     this.outcome = h("div", { class: "outcome", role: "status", tabindex: -1 });
     this.rows = h("tbody");
     this.poll = h("p", { class: "poll" });
-    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "region", "aria-label": "Command" }, h("code")));
+    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "group", "aria-label": "Command" }, h("code")));
     this.buttons = [
       button("Show me: two changes that fit", () => this.doing(() => this.play("guests", "9"))),
       button("Show me: both change the place", () => this.doing(() => this.play("place", "Roof terrace"))),
