@@ -200,5 +200,7 @@ def test_bytes_are_written_in_the_unit_that_fits() -> None:
 def test_the_page_writes_amounts_as_the_server_does(tmp_path: Path) -> None:
     module = node.lay_out(tmp_path, FOLDERS) / "shared" / "amounts.js"
     values = [*AMOUNTS, 12, 1234, 123_456, 1_234_567]
-    shown = node.evaluate(module, "given.values.map((one) => [m.size(one), m.number(one)])", values=values)
+    shown = node.evaluate(
+        module, "given.values.map((one) => [m.size(one), m.number(one)])", values=values
+    )
     assert shown == [[size(one), number(one)] for one in values]
