@@ -14,6 +14,8 @@ from starlette.routing import Route
 from chassis import problems
 from chassis.authentication import CHALLENGE, Authenticator, require
 from chassis.installation import Installation
+from chassis.metrics import Metrics
+from chassis.metrics import routes as metrics_routes
 from chassis.overview import overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
@@ -32,7 +34,7 @@ _LINK_IS_SPENT = (
 _KEY_IS_UNKNOWN = "This key is not known, or may not sign in. Check it, or ask for another one."
 
 
-def front(installation: Installation) -> Starlette:
+def front(installation: Installation, metrics: Metrics) -> Starlette:
     """The application for every address that is not a product's."""
     pages = _Front(installation)
     app = Starlette(
@@ -47,6 +49,7 @@ def front(installation: Installation) -> Starlette:
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
             *SHARED.routes(),
+            *metrics_routes(installation, metrics),
         ]
     )
     problems.install(app)

@@ -34,6 +34,7 @@ from chassis.rights import Principal, Role
 from flagbit.db import DEFAULT_PROJECT
 from flagbit.evaluations import CompiledFlag, Evaluations
 from flagbit.rules import TargetingKeyMissing
+from flagbit.settings import COMPARISON
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
 from ifmatch.core.tags import state_digest
@@ -62,7 +63,7 @@ def application(
         authorize=asking.who,
         safe=True,
         max_content=MAX_CONTEXT,
-        comparison=context.settings.comparison,
+        comparison=context.settings.of(COMPARISON),
     )
 
     async def evaluate_all(request: Request) -> Response:

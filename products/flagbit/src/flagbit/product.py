@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
+from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -25,7 +26,7 @@ def _demo(context: Context) -> None:
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
     from flagbit.db import FlagDatabase
 
-    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
 
 
 PRODUCT = Product(
@@ -37,4 +38,6 @@ PRODUCT = Product(
     demo=_demo,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    settings=SETTINGS,
+    variables=CLIENT_VARIABLES,
 )
