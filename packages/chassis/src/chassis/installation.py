@@ -38,6 +38,7 @@ class Installation:
     databases: Mapping[str, Database]
     lock: DataLock | None
     savings: Savings
+    shared: Path | None = None
     stopping: Stopping = field(default_factory=Stopping)
 
     @classmethod
@@ -78,7 +79,7 @@ class Installation:
         keys = Keys(databases[DATABASE], secret)
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
-        return cls(settings, products, keys, sessions, databases, lock, savings)
+        return cls(settings, products, keys, sessions, databases, lock, savings, shared)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""

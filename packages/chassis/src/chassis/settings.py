@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,21 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """A setting that cannot be used; the message says which, why, and what to do."""
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class MetricsMode(StrEnum):
+    """Who may read the figures at `/metrics`: nobody, who has a key that may read, or anybody."""
+
+    OFF = "off"
+    KEY = "key"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,8 @@ class Settings:
     comparison: Comparison = Comparison.STATE
     log_level: str = "info"
     access_log: bool = False
+    log_format: LogFormat = LogFormat.TEXT
+    metrics: MetricsMode = MetricsMode.KEY
 
     @classmethod
     def load(
@@ -192,6 +210,18 @@ def _comparison(value: str) -> Comparison:
     return Comparison(value.lower())
 
 
+def _log_format(value: str) -> LogFormat:
+    if value.lower() not in tuple(LogFormat):
+        raise ValueError("text or json")
+    return LogFormat(value.lower())
+
+
+def _metrics(value: str) -> MetricsMode:
+    if value.lower() not in tuple(MetricsMode):
+        raise ValueError("off, key or open")
+    return MetricsMode(value.lower())
+
+
 # -- the table -----------------------------------------------------------------------------------
 
 
@@ -334,6 +364,23 @@ SETTINGS: tuple[Setting, ...] = (
         "switch",
         _switch,
         "A line for each request: method, path with long parts cut, status, time.",
+    ),
+    Setting(
+        "log_format",
+        "QUARTET_LOG_FORMAT",
+        "--log-format",
+        "text or json",
+        _log_format,
+        "How a line of the log looks: for people, or as one JSON object.",
+    ),
+    Setting(
+        "metrics",
+        "QUARTET_METRICS",
+        "--metrics",
+        "off, key or open",
+        _metrics,
+        "Who may read the figures at /metrics: nobody, who sends a key of no product that may "
+        "read, or anybody.",
     ),
 )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Product
+from chassis.product import Context, Fact, Product
+from chassis.rights import Principal
 
 
 def _create(context: Context) -> ASGIApp:
@@ -19,6 +22,12 @@ def _demo(context: Context) -> None:
     fill(context)
 
 
+def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+    from flagbit.db import FlagDatabase
+
+    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -26,4 +35,6 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    state=_state,
+    first_step="Open a flag, change it and save; or make the first one.",
 )
