@@ -19,6 +19,7 @@ from chassis.metrics import routes as metrics_routes
 from chassis.overview import Overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
+from chassis.problem_pages import ProblemPages
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
@@ -48,6 +49,7 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
             Route("/sign-in", pages.sign_in_page, methods=["GET"]),
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
+            *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
             *metrics_routes(installation, metrics),
         ]

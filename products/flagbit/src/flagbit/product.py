@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
+from flagbit.problems import PROBLEMS
 from flagbit.settings import CLIENT_VARIABLES, SETTINGS
 
 
@@ -40,4 +41,5 @@ PRODUCT = Product(
     first_step="Open a flag, change it and save; or make the first one.",
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
+    problems=PROBLEMS,
 )

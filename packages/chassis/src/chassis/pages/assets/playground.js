@@ -156,7 +156,9 @@ class Desk {
       const sides = Object.fromEntries(clashes.map(({ path }, at) => [path[0], choices[at].value()]));
       const { merged } = merge(base, mine, theirs, { choose: ({ path }) => sides[path[0]] });
       this.panel.replaceChildren();
-      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag }));
+      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag })).then(() => {
+        if (!this.panel.firstChild) this.game.outcome.focus(); // the button that had it is gone
+      });
     };
     this.panel.replaceChildren(h("div", { class: "notice other" }, heading,
       h("p", {}, `${who} changed ${listed(clashes.map(({ path }) => path[0]))} too, and was first. Nothing is overwritten.`),
