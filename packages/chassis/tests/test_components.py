@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from chassis.headers import CONTENT_SECURITY_POLICY
 from harness.browser import ARGUMENTS
 
+pytestmark = pytest.mark.browser
+
 ADMIN = "an-admin-key-of-more-than-32-characters"
 OVERFLOWING = """() => [...document.body.querySelectorAll("*")]
   .filter((node) => node.checkVisibility() && !node.closest(".heard, .skip, .who strong, thead"))

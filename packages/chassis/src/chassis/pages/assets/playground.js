@@ -165,7 +165,7 @@ class Desk {
       choices.map(({ node }) => node),
       h("div", { class: "row" }, button("Save with these", decide, { class: "first" }))));
     heading.focus();
-    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose below what is to be kept.`);
+    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose at ${this.name} what is to be kept.`);
   }
 
   async saveChosen(merged, from) {
