@@ -20,6 +20,8 @@ from chassis.application import Application
 from chassis.database import Database
 from chassis.installation import Installation, find_product
 from chassis.keys import Keys
+from chassis.problem_types import types_of
+from chassis.problems import Problem
 from chassis.schema import DATABASE, MIGRATIONS
 from chassis.sessions import Sessions
 from chassis.settings import Settings
@@ -30,6 +32,12 @@ ADMIN_KEY = "an-admin-key-of-more-than-32-characters"
 
 if str(SAMPLE) not in sys.path:
     sys.path.insert(0, str(SAMPLE))
+
+
+@pytest.fixture(autouse=True)
+def _no_unknown_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem that no table has is a mistake of the code that raises it."""
+    monkeypatch.setattr(Problem, "expected", types_of([find_product("notebook:PRODUCT")]))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -24,6 +24,7 @@ from chassis.front import front
 from chassis.installation import Installation
 from chassis.lifespan import Lifespan
 from chassis.metrics import Metrics
+from chassis.problem_links import ProblemLinks
 from chassis.problems import Unhandled
 from chassis.savings import FRONT
 from ifmatch.server.metrics import Exchange, MeteredMiddleware
@@ -32,6 +33,8 @@ log = logging.getLogger("chassis.application")
 
 _HOUSEKEEPING_SECONDS = 30.0
 _MEASURING_SECONDS = 5.0
+STOPS_WITHIN = 10.0
+"""Seconds that a product has to clean up in; what still runs then is left behind."""
 
 
 class Application:
@@ -49,7 +52,8 @@ class Application:
         self._products = {name: self._metered(name, app) for name, app in products.items()}
         self._front = self._metered(FRONT, front(installation, self._metrics))
         self._to_product = self._metered(FRONT, _redirect)
-        answering = Unhandled(self._dispatch, outermost=True)
+        links = ProblemLinks(installation.problem_types, self._prefix)
+        answering = Unhandled(self._dispatch, outermost=True, links=links)
         self._http = AccessLog(answering, lines=installation.settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,11 +140,11 @@ class Application:
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
-        for lifespan in reversed(started):
-            try:
-                await lifespan.stop()
-            except Exception:
-                log.exception("a product failed to stop cleanly")
+        # At once, since none needs another: one that hangs does not take the time of the rest.
+        ends = (lifespan.stop(STOPS_WITHIN) for lifespan in started)
+        for end in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(end, BaseException):
+                log.error("a product failed to stop cleanly", exc_info=end)
         with contextlib.suppress(Exception):  # it is only when keys were used last
             await asyncio.to_thread(self.installation.keys.write_last_used)
         self.installation.close()
