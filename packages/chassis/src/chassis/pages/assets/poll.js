@@ -15,6 +15,7 @@ export class Poll {
     });
   }
 
+  // Null is nothing: it asks no more until there is an address again.
   watch(url) {
     this.url = url;
     return this.now();
