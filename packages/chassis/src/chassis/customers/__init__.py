@@ -111,7 +111,10 @@ class _Page:
             address=address,
         )
         first = next(iter(self._descriptions))
-        fields = {"Link": links(context, f"{first}/openapi.json")}
+        fields = {
+            "Link": links(context, f"{first}/openapi.json"),
+            "Cache-Control": "private, no-cache",  # it may have somebody's name on it
+        }
         return HTMLResponse(html, headers=fields)
 
     def _who(self, request: Request) -> Principal | None:
