@@ -24,7 +24,7 @@ from chassis.metrics import forget
 from chassis.product import Product
 from chassis.settings import Settings
 
-PRODUCTS_VARIABLE = "QUARTET_PRODUCTS"
+PRODUCTS_VARIABLE = "CHASSIS_PRODUCTS"
 """Which products a worker process serves: references with commas between."""
 
 SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -49,12 +49,12 @@ def build(
 
 def from_environment() -> Application:
     """The application as the environment describes it: for worker processes."""
-    settings = Settings.load()
+    products = [find_product(one) for one in os.environ[PRODUCTS_VARIABLE].split(",")]
+    settings = Settings.load(products=products)
     configure_logging(settings)
-    references = os.environ[PRODUCTS_VARIABLE].split(",")
     shared = Path(os.environ[SHARED_VARIABLE])
     try:
-        return build([find_product(reference) for reference in references], settings, shared)
+        return build(products, settings, shared)
     except CannotStart as error:
         # The parent starts another worker, which may find the database back.
         log.error("a worker cannot start: %s", error)  # noqa: TRY400 (the message says it all)
@@ -103,7 +103,7 @@ def _serve_with_workers(
     for database in installation.databases.values():
         database.close()
     settings = installation.settings
-    os.environ.update(settings.environment())
+    settings.hand_over(os.environ, installation.products)
     os.environ[PRODUCTS_VARIABLE] = ",".join(references)
     config = uvicorn.Config(
         _FACTORY,
@@ -152,6 +152,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "lifespan": "on",
         "ws": "none",
+        "http": "chassis.protocol:ProblemProtocol",
         "timeout_graceful_shutdown": _STOP_SECONDS,
         "proxy_headers": True,
         "forwarded_allow_ips": settings.trusted_proxies,

@@ -26,6 +26,7 @@ from flagbit.api import audit, environments, flags, keys, projects, states
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery, Page
 from flagbit.evaluations import Evaluations
+from flagbit.settings import COMPARISON
 from ifmatch import Representation, bytes_tag, canonical
 from ifmatch.server.fastapi import PUBLIC, Conditional, ConditionalRoute, TaggedResponse
 from ifmatch.server.openapi import document
@@ -46,7 +47,7 @@ KEYS = {
 
 def create(context: Context) -> Starlette:
     """FlagBit on its database, which has been migrated."""
-    db = FlagDatabase(context.database, context.settings.comparison)
+    db = FlagDatabase(context.database, context.settings.of(COMPARISON))
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     managing = api(context, db)
     evaluating = ofrep.application(Evaluations(db), context)

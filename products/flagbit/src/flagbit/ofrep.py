@@ -34,6 +34,7 @@ from chassis.rights import Principal, Role
 from flagbit.db import DEFAULT_PROJECT
 from flagbit.evaluations import CompiledFlag, Evaluations
 from flagbit.rules import TargetingKeyMissing
+from flagbit.settings import COMPARISON
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
 from ifmatch.core.tags import state_digest
@@ -66,7 +67,7 @@ def application(
         roles=(Role.SERVER.value, Role.CLIENT.value),
         safe=True,
         max_content=MAX_CONTEXT,
-        comparison=context.settings.comparison,
+        comparison=context.settings.of(COMPARISON),
     )
 
     async def evaluate_all(request: Request) -> Response:
@@ -232,6 +233,8 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 class _Failure(Problem):
     """A refusal with one of OFREP's own codes."""
+
+    foreign = True
 
     def __init__(self, status: int, code: str, details: str) -> None:
         super().__init__(status, code.lower().replace("_", "-"), details, errorCode=code)

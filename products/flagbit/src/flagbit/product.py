@@ -8,6 +8,8 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
+from flagbit.problems import PROBLEMS
+from flagbit.settings import CLIENT_VARIABLES, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -23,9 +25,9 @@ def _demo(context: Context) -> None:
 
 
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
-    from flagbit.db import FlagDatabase
+    from flagbit.db import facts
 
-    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+    return facts(context.database, principal)
 
 
 PRODUCT = Product(
@@ -37,4 +39,7 @@ PRODUCT = Product(
     demo=_demo,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    settings=SETTINGS,
+    variables=CLIENT_VARIABLES,
+    problems=PROBLEMS,
 )
