@@ -222,6 +222,11 @@ def test_the_page_is_public_has_a_tag_and_names_the_description(stage: Stage) ->
     assert "<script>" not in first.text
 
 
+def test_the_front_page_and_flagbits_lead_to_it(stage: Stage) -> None:
+    assert f'href="{DEVELOPERS}">' in httpx.get(f"{stage.server.url}/").text
+    assert f'href="{DEVELOPERS}">' in stage.client.get("/flagbit/").text
+
+
 def test_who_is_signed_in_finds_examples_about_a_flag_of_theirs(stage: Stage) -> None:
     stage.server.new_flag("a-flag-of-ours")
     with httpx.Client(base_url=stage.wire.url) as signed_in:
