@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
+from chassis.problem_types import ProblemType, types_of
 from chassis.product import Context, Product
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
@@ -99,6 +100,11 @@ class Installation:
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )
+
+    @property
+    def problem_types(self) -> Mapping[str, ProblemType]:
+        """Every type of problem that can come from here, by slug."""
+        return types_of(self.products)
 
     def not_ready(self) -> dict[str, str]:
         """What keeps the server from answering, by database; empty where all is well."""

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
+from chassis.problem_types import ProblemType
 from chassis.rights import Principal
 from chassis.sessions import Sessions
 from chassis.settings import Setting, Settings, prefix_of
@@ -68,6 +69,7 @@ class Product:
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
     `settings` are its own rows of the table; their variables begin with its name. `variables` are
     those that begin so and mean something to its other commands, not to the server.
+    `problems` are the types of problem that only it has.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
     asks for it again every few seconds. `first_step` is what a newcomer does there.
     """
@@ -82,6 +84,7 @@ class Product:
     first_step: str = ""
     settings: tuple[Setting[Any], ...] = ()
     variables: tuple[str, ...] = ()
+    problems: tuple[ProblemType, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse rows that the server would not read, or whose flag no command has."""

@@ -8,7 +8,8 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
-from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
+from flagbit.problems import PROBLEMS
+from flagbit.settings import CLIENT_VARIABLES, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -24,9 +25,9 @@ def _demo(context: Context) -> None:
 
 
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
-    from flagbit.db import FlagDatabase
+    from flagbit.db import facts
 
-    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
+    return facts(context.database, principal)
 
 
 PRODUCT = Product(
@@ -40,4 +41,5 @@ PRODUCT = Product(
     first_step="Open a flag, change it and save; or make the first one.",
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
+    problems=PROBLEMS,
 )
