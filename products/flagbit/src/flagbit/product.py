@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Fact, Product
+from chassis.product import GUIDE, Context, Fact, Product
 from chassis.rights import Principal
 from flagbit.problems import PROBLEMS
 from flagbit.settings import CLIENT_VARIABLES, SETTINGS
@@ -39,6 +39,7 @@ PRODUCT = Product(
     demo=_demo,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    guide=GUIDE,
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
     problems=PROBLEMS,
