@@ -154,6 +154,26 @@ class Program:
             time.sleep(0.02)
         raise AssertionError(f"it never said {pattern}:\n{self.out}\n{self.err}")
 
+    @property
+    def workers(self) -> list[int]:
+        """The processes that it started to serve."""
+        number = self.process.pid
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        return [
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+
+    @property
+    def shared(self) -> Path:
+        """The folder that it gave them to share."""
+        variables = Path(f"/proc/{self.workers[0]}/environ").read_bytes().split(b"\0")
+        prefix = b"PROMETHEUS_MULTIPROC_DIR="
+        return Path(
+            next(one[len(prefix) :] for one in variables if one.startswith(prefix)).decode()
+        )
+
     def get(self, path: str, key: str | None = None) -> httpx2.Response:
         headers = {"X-API-Key": key} if key else {}
         return httpx2.get(self.url + path, headers=headers, timeout=60)

@@ -81,6 +81,8 @@ def test_a_polling_table_says_what_polls_cost_and_shows_what_changed(
 def test_a_polling_table_can_be_paused(served: Any, components: Page) -> None:
     components.get_by_role("button", name="Pause").press("Enter")
     expect(components.locator(".poll strong")).to_have_text("Paused")
+    components.wait_for_timeout(300)  # what was under way has come
+    expect(components.locator(".poll strong")).to_have_text("Paused")
     asked: list[str] = []
     components.on("request", lambda request: asked.append(request.url))
     components.wait_for_timeout(500)
@@ -92,7 +94,7 @@ def test_a_polling_table_can_be_paused(served: Any, components: Page) -> None:
 
 def test_a_polling_table_outlives_a_server_that_does_not_answer(components: Page) -> None:
     components.route("**/rows", lambda route: route.fulfill(status=503))
-    expect(components.locator(".poll")).to_contain_text("No answer")
+    expect(components.locator(".poll")).to_contain_text("No answer.")
     components.unroute("**/rows")
     expect(components.locator(".poll strong")).to_have_text("304, 0 bytes")
 

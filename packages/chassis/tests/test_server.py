@@ -291,12 +291,15 @@ def test_workers_leave_when_their_parent_is_killed(program: Start) -> None:
     server = program("serve", *PORT, "--workers", "2", "--shared-sqlite")
     url = server.url
     assert server.get("/healthz").status_code == 200
+    folder = server.shared
+    assert folder.exists()
     server.stop(signal.SIGKILL)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
             httpx2.get(f"{url}/healthz", timeout=1)
         except httpx2.ConnectError:
+            assert not folder.exists()
             return
         except httpx2.HTTPError:
             pass

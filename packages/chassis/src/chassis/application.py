@@ -7,10 +7,12 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import RedirectResponse
@@ -120,7 +122,9 @@ class Application:
                     chores = [asyncio.create_task(self._housekeeping())]
                     chores.append(asyncio.create_task(self._measuring()))
                     if multiprocessing.parent_process() is not None:
-                        chores.append(asyncio.create_task(_leave_with_parent()))
+                        chores.append(
+                            asyncio.create_task(_leave_with_parent(self.installation.shared))
+                        )
                 except Exception as error:
                     log.exception("a product failed to start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -192,7 +196,7 @@ def _hearing_signals(installation: Installation) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-async def _leave_with_parent() -> None:
+async def _leave_with_parent(shared: Path | None) -> None:
     """A worker whose parent was killed would keep the port for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 (asked before)
@@ -203,4 +207,6 @@ async def _leave_with_parent() -> None:
     finally:
         loop.remove_reader(parent.sentinel)
     log.error("the parent process is gone; stopping")
+    if shared is not None:
+        shutil.rmtree(shared, ignore_errors=True)  # nobody else is left to do it
     os.kill(os.getpid(), signal.SIGTERM)

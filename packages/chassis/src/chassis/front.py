@@ -16,7 +16,7 @@ from chassis.authentication import CHALLENGE, Authenticator, require
 from chassis.installation import Installation
 from chassis.metrics import Metrics
 from chassis.metrics import routes as metrics_routes
-from chassis.overview import overview
+from chassis.overview import Overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
 from chassis.problem_pages import ProblemPages
@@ -66,6 +66,7 @@ class _Front:
         self._templates = environment()
         self._authenticate = Authenticator(installation.keys, installation.sessions)
         self._reader = self._authenticate.require(Role.READ)
+        self._overview = Overview(installation)
         self.looked_over = Conditional(authorize=self._reader)
 
     # -- pages ----------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ class _Front:
         """The products; for who is signed in, with their state and what was saved."""
         who = self._who(request)
         may_look = who is not None and who.may_manage(Role.READ)
-        shown = overview(self._installation, who).value if who is not None and may_look else None
+        shown = self._overview.of(who).value if who is not None and may_look else None
         products = {one.name: one for one in self._installation.products}
         return self._page(
             "front.html",
@@ -86,7 +87,7 @@ class _Front:
 
     async def overview(self, request: Request) -> Response:
         """What the front page shows, as JSON with a tag: it is polled."""
-        found = await run_in_threadpool(overview, self._installation, request.state.principal)
+        found = await run_in_threadpool(self._overview.of, request.state.principal)
         return TaggedResponse(found)
 
     def playground(self, request: Request) -> Response:

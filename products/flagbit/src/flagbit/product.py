@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
 from flagbit.problems import PROBLEMS
-from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
+from flagbit.settings import CLIENT_VARIABLES, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -25,9 +25,9 @@ def _demo(context: Context) -> None:
 
 
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
-    from flagbit.db import FlagDatabase
+    from flagbit.db import facts
 
-    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
+    return facts(context.database, principal)
 
 
 PRODUCT = Product(
