@@ -13,7 +13,7 @@ from chassis.settings import SETTINGS, OperatorError, Settings, SettingsError
 if TYPE_CHECKING:
     from chassis.installation import Installation
 
-_HERE = ("data",)  # what commands need that do not serve
+HERE = ("data",)  # what commands need that do not serve
 
 
 class Command(click.Command):
@@ -60,10 +60,10 @@ def command_line(
         pass
 
     @group.command()
-    @_options()
+    @options()
     def serve(**flags: Any) -> None:
         """Serve until stopped. Migrates first."""
-        with _failing_clearly():
+        with failing_clearly():
             settings = Settings.load(None, flags)
 
             from chassis.server import serve as run
@@ -72,14 +72,19 @@ def command_line(
         sys.exit(status)
 
     @group.command()
-    @_options(*_HERE)
+    @options(*HERE)
     def migrate(**flags: Any) -> None:
         """Bring the databases up to date, and stop."""
-        with _failing_clearly():
+        with failing_clearly():
             _installation(references, flags).close()
         click.echo("The databases are up to date.")
 
     group.add_command(_keys())
+
+    from chassis import data_cli
+
+    for command in data_cli.commands(references):
+        group.add_command(command)
     return group
 
 
@@ -89,7 +94,7 @@ def _keys() -> click.Group:
         """Make, list and revoke API keys, on the machine that has the data."""
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.option("--owner", required=True, help="Whose key it is: audits and conflicts show it.")
     @click.option(
         "--role",
@@ -112,7 +117,7 @@ def _keys() -> click.Group:
         """Make a key. It is shown once, on standard output."""
         from chassis.rights import Role
 
-        with _failing_clearly():
+        with failing_clearly():
             installation = _installation((), flags)
             try:
                 record, token = installation.keys.create(
@@ -124,10 +129,10 @@ def _keys() -> click.Group:
         click.echo(token)
 
     @keys.command("list")
-    @_options(*_HERE)
+    @options(*HERE)
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
-        with _failing_clearly():
+        with failing_clearly():
             installation = _installation((), flags, making=False)
             try:
                 found = installation.keys.list()
@@ -141,13 +146,13 @@ def _keys() -> click.Group:
             click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {state}  {key.owner}")
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.argument("key_id", metavar="ID")
     def revoke(key_id: str, **flags: Any) -> None:
         """Refuse a key from now on; running servers follow within a second."""
         from ifmatch.core.errors import Missing
 
-        with _failing_clearly():
+        with failing_clearly():
             installation = _installation((), flags, making=False)
             try:
                 record = installation.keys.revoke(key_id)
@@ -160,7 +165,7 @@ def _keys() -> click.Group:
     return keys
 
 
-def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option for each setting that has a flag, or for those that are named."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -189,7 +194,7 @@ def _installation(
     return Installation.open(products, settings, serving=False, making=making)
 
 
-class _failing_clearly:  # noqa: N801 (read as a word of the language)
+class failing_clearly:  # noqa: N801 (read as a word of the language)
     """Turns what the operator can mend into one line on standard error, and status 2."""
 
     def __enter__(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -11,13 +12,14 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from chassis import restore
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
 from chassis.product import Context, Product
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
-from chassis.secret import FILE_NAME, SecretDamaged, digest, load_secret
+from chassis.secret import FILE_NAME, SecretDamaged, fingerprint, load_secret
 from chassis.sessions import Sessions
 from chassis.settings import OperatorError, Settings, SettingsError
 from chassis.stopping import Stopping
@@ -39,6 +41,7 @@ class Installation:
     lock: DataLock | None
     savings: Savings
     stopping: Stopping = field(default_factory=Stopping)
+    use: DataLock | None = None
 
     @classmethod
     def open(
@@ -57,8 +60,11 @@ class Installation:
         the folder in which the worker processes of one server leave what they count.
         """
         lock: DataLock | None = None
+        use: DataLock | None = None
         databases = {}
         try:
+            if not settings.on_postgresql and (making or settings.data.exists()):
+                use = restore.use(settings.data)
             if serving and not settings.on_postgresql:
                 lock = DataLock(settings.data, shared=settings.shared_sqlite)
             if not making:
@@ -69,8 +75,8 @@ class Installation:
         except BaseException as error:
             for database in databases.values():
                 database.close()
-            if lock is not None:
-                lock.release()
+            for held in filter(None, (lock, use)):
+                held.release()
             said = _explain(error, settings)
             if said is None:
                 raise
@@ -78,14 +84,14 @@ class Installation:
         keys = Keys(databases[DATABASE], secret)
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
-        return cls(settings, products, keys, sessions, databases, lock, savings)
+        return cls(settings, products, keys, sessions, databases, lock, savings, use=use)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""
         for database in self.databases.values():
             database.close()
-        if self.lock is not None:
-            self.lock.release()
+        for held in filter(None, (self.lock, self.use)):
+            held.release()
 
     def context(self, product: Product) -> Context:
         """What the product is handed."""
@@ -111,6 +117,34 @@ class Installation:
             except Exception:  # noqa: BLE001 (whatever it is, it is not ready)
                 found[name] = "does not answer"
         return found
+
+
+@contextmanager
+def opened_as_it_is(products: Sequence[str], settings: Settings) -> Iterator[dict[str, Database]]:
+    """The databases of those products and of the keys, not migrated. Raises CannotStart.
+
+    For who copies them beside a server, which may be of an older release.
+    """
+    use: DataLock | None = None
+    databases: dict[str, Database] = {}
+    try:
+        if not settings.on_postgresql and settings.data.exists():
+            use = restore.use(settings.data)
+        _refuse_to_make(settings)
+        for name in (DATABASE, *products):
+            if Database.is_made(settings, name):
+                databases[name] = Database.open(settings, name)
+        yield databases
+    except (OperationalError, OSError, SecretDamaged) as error:
+        said = _explain(error, settings)
+        if said is None:
+            raise
+        raise CannotStart(said) from error
+    finally:
+        for database in databases.values():
+            database.close()
+        if use is not None:
+            use.release()
 
 
 def _refuse_to_make(settings: Settings) -> None:
@@ -146,7 +180,7 @@ def _prepare(
 
 def _check_secret(connection: Connection, secret: bytes) -> None:
     """Keys are hashed with the secret: with another one, every key would be unknown."""
-    mark = digest(secret, "deployment", "fingerprint")
+    mark = fingerprint(secret)
     known = select(deployment.c.value).where(deployment.c.name == "secret")
     kept = connection.execute(known).scalar_one_or_none()
     if kept is None:

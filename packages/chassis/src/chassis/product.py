@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -47,6 +48,8 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    `restored` is called in the transaction that put a backup in the place of its data: it raises
+    whatever numbers processes or clients may remember from after that backup.
     """
 
     name: str
@@ -55,3 +58,4 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    restored: Callable[[Connection], None] = lambda _: None

@@ -7,12 +7,24 @@ until the commit. The guards do not lean on that lock: they are judged in the st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Text, func, insert, or_, select, type_coerce
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from chassis.database import Database
 from chassis.rights import Principal, Role
@@ -529,3 +541,13 @@ def _page(
     rows = [row._asdict() for row in found]
     more = rows[page.limit - 1][by.name] if len(rows) > page.limit else None
     return rows[: page.limit], more
+
+
+def outrun_revisions(connection: Connection) -> None:
+    """Raise the revision of each project over all that were given out after a backup.
+
+    A process that evaluated at revision 7 before the restore would else take another 7 for it.
+    Milliseconds pass more often than projects change.
+    """
+    passed = time.time_ns() // 1_000_000
+    connection.execute(update(tables.revision).values(value=tables.revision.c.value + passed))

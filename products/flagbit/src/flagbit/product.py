@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
 from chassis.product import Context, Product
@@ -19,6 +20,12 @@ def _demo(context: Context) -> None:
     fill(context)
 
 
+def _restored(connection: Connection) -> None:
+    from flagbit.db import outrun_revisions
+
+    outrun_revisions(connection)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -26,4 +33,5 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    restored=_restored,
 )
