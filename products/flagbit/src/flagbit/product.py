@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Product
+from chassis.product import Context, Fact, Product
+from chassis.rights import Principal
 
 
 def _create(context: Context) -> ASGIApp:
@@ -26,6 +29,12 @@ def _restored(connection: Connection) -> None:
     outrun_revisions(connection)
 
 
+def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+    from flagbit.db import FlagDatabase
+
+    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -34,4 +43,6 @@ PRODUCT = Product(
     migrations="flagbit.migrations",
     demo=_demo,
     restored=_restored,
+    state=_state,
+    first_step="Open a flag, change it and save; or make the first one.",
 )
