@@ -111,8 +111,8 @@ _NEXT = "Next: use another backup; this one is not whole, or not ours."
 class Writer:
     """Adds members to a new archive."""
 
-    def __init__(self, file: Any) -> None:
-        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3)
+    def __init__(self, opened: zipfile.ZipFile) -> None:
+        self._zip = opened
         self._members: dict[str, Member] = {}
 
     def add(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -125,11 +125,10 @@ class Writer:
                 digest.update(chunk)
         self._members[name] = Member(size, digest.hexdigest())
 
-    def close(self, engine: str, made: str, databases: Mapping[str, Contents]) -> Manifest:
-        """Write the manifest; the archive is whole after that."""
+    def finish(self, engine: str, made: str, databases: Mapping[str, Contents]) -> Manifest:
+        """Add the manifest, as the last member; returns it."""
         manifest = Manifest(engine, made, databases, self._members)
         self._zip.writestr(MANIFEST, manifest.write())
-        self._zip.close()
         return manifest
 
 
@@ -144,7 +143,8 @@ def writing(path: Path) -> Iterator[Writer]:
     number, aside = tempfile.mkstemp(prefix=".backup-", dir=path.parent)  # made with mode 0600
     try:
         with os.fdopen(number, "wb") as file:
-            yield Writer(file)
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as opened:
+                yield Writer(opened)
             file.flush()
             os.fsync(file.fileno())
         os.link(aside, path)  # unlike a rename it overwrites nothing

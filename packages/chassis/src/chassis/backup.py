@@ -50,7 +50,7 @@ def take(databases: Mapping[str, Database], secret: bytes, path: Path) -> Manife
             contents = _copy_files(ordered, writer, path.parent)
         else:
             contents = _copy_schemas(ordered, writer)
-        return writer.close(engine, made, contents)
+        return writer.finish(engine, made, contents)
 
 
 # -- SQLite ------------------------------------------------------------------------------------

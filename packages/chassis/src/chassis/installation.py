@@ -63,8 +63,8 @@ class Installation:
         use: DataLock | None = None
         databases = {}
         try:
-            if not settings.on_postgresql and (making or settings.data.exists()):
-                use = restore.use(settings.data)
+            if not settings.on_postgresql:
+                use = restore.use(settings.data, making=making)
             if serving and not settings.on_postgresql:
                 lock = DataLock(settings.data, shared=settings.shared_sqlite)
             if not making:
@@ -128,8 +128,8 @@ def opened_as_it_is(products: Sequence[str], settings: Settings) -> Iterator[dic
     use: DataLock | None = None
     databases: dict[str, Database] = {}
     try:
-        if not settings.on_postgresql and settings.data.exists():
-            use = restore.use(settings.data)
+        if not settings.on_postgresql:
+            use = restore.use(settings.data, making=False)
         _refuse_to_make(settings)
         for name in (DATABASE, *products):
             if Database.is_made(settings, name):

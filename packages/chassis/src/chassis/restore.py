@@ -240,18 +240,20 @@ def _move_ready(data: Path) -> None:
     archive.sync_folder(data)
 
 
-def use(data: Path) -> DataLock:
+def use(data: Path, *, making: bool = True) -> DataLock | None:
     """A share in the use of the folder, for as long as its databases are open.
 
-    A restore that was decided and cut off is finished first. Raises DataInUse while one runs.
+    A restore that was decided and cut off is finished first. Raises DataInUse while one runs. None
+    where there is no data, and none is to be made.
     """
-    while True:
+    while making or (data / f"{DATABASE}.db").exists() or (data / READY).exists():
         lock = DataLock(data, shared=True, name=USE)
         if not (data / READY).exists():
             return lock
         lock.release()
         with _alone(data):
             _move_ready(data)
+    return None
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------
@@ -269,7 +271,7 @@ def _put_into_postgresql(
         try:
             with database.engine.begin() as connection:
                 _replace_schemas(connection, folder, opened.manifest, products, force=force)
-                _check_secret(connection, secret)
+                _within(connection, DATABASE, lambda: _check_secret(connection, secret))
                 if settings.secret is None:
                     _keep_secret(folder, settings.data)  # without data it does no harm
         finally:
