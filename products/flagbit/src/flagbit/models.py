@@ -85,6 +85,8 @@ class Fixed(Content):
 
 def _how(served: Any) -> str | None:
     """The tag of the one that was meant. It shows in the place of an error: no member has it."""
+    if isinstance(served, Fixed | Split):  # when it is written again
+        return "(variant)" if isinstance(served, Fixed) else "(split)"
     if not isinstance(served, dict) or ("variant" in served) == ("split" in served):
         return None
     return "(variant)" if "variant" in served else "(split)"
