@@ -76,7 +76,7 @@ def command_line(
     def migrate(**flags: Any) -> None:
         """Bring the databases up to date, and stop."""
         with failing_clearly():
-            _installation(references, flags).close()
+            opened(references, flags).close()
         click.echo("The databases are up to date.")
 
     group.add_command(_keys())
@@ -118,7 +118,7 @@ def _keys() -> click.Group:
         from chassis.rights import Role
 
         with failing_clearly():
-            installation = _installation((), flags)
+            installation = opened((), flags)
             try:
                 record, token = installation.keys.create(
                     owner, Role(role), product, project, environment
@@ -133,7 +133,7 @@ def _keys() -> click.Group:
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
         with failing_clearly():
-            installation = _installation((), flags, making=False)
+            installation = opened((), flags, making=False)
             try:
                 found = installation.keys.list()
             finally:
@@ -153,7 +153,7 @@ def _keys() -> click.Group:
         from ifmatch.core.errors import Missing
 
         with failing_clearly():
-            installation = _installation((), flags, making=False)
+            installation = opened((), flags, making=False)
             try:
                 record = installation.keys.revoke(key_id)
             except Missing:
@@ -183,9 +183,10 @@ def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _installation(
+def opened(
     references: Sequence[str], flags: dict[str, Any], *, making: bool = True
 ) -> Installation:
+    """What the settings lead to, migrated; without `making`, only where there is data."""
     settings = Settings.load(None, flags)
 
     from chassis.installation import Installation, find_product

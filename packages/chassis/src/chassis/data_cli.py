@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from chassis.cli import HERE, Command, failing_clearly, options
-from chassis.settings import Settings
+from chassis.cli import HERE, Command, failing_clearly, opened, options
+from chassis.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from chassis.installation import Installation
+    from chassis.transfer import Report, Transfer
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def commands(references: Sequence[str]) -> list[click.Command]:
     """The commands for the products of those references."""
-    return [_backup(references), _restore(references)]
+    return [_backup(references), _restore(references), _export(references), _import(references)]
 
 
 def _backup(references: Sequence[str]) -> click.Command:
@@ -67,3 +72,114 @@ def _restore(references: Sequence[str]) -> click.Command:
         click.echo(f"The data is that of {manifest.made}. Everybody has to sign in again.")
 
     return restore
+
+
+def _export(references: Sequence[str]) -> click.Command:
+    @click.command(cls=Command)
+    @options(*HERE)
+    @click.option("--product", help="Only that product; all of them if left out.")
+    @click.option("--output", type=FILE, help="A new file; standard output if left out.")
+    @click.option("--with-keys", is_flag=True, help="The digests of keys as well.")
+    def export(product: str | None, output: Path | None, with_keys: bool, **flags: Any) -> None:
+        """Write all that people set as JSON, for another installation or another database."""
+        with failing_clearly():
+            from chassis.schema import DATABASE
+            from chassis.secret import load_secret
+            from chassis.transfer import envelope
+
+            installation = opened(references, flags, making=False)
+            try:
+                chosen = _transfers(installation, product)
+                keys = installation.databases[DATABASE] if with_keys else None
+                settings = installation.settings
+                secret = load_secret(settings.data, settings.secret) if with_keys else b""
+                document = envelope(chosen, keys, secret)
+            finally:
+                installation.close()
+            content = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+            if output is None:
+                click.echo(content, nl=False)
+            else:
+                _write_new(output, content)
+
+    return export
+
+
+def _import(references: Sequence[str]) -> click.Command:
+    @click.command("import", cls=Command)
+    @options(*HERE)
+    @click.option("--product", help="Only that product; all that FILE has if left out.")
+    @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+    @click.option("--with-keys", is_flag=True, help="The keys of FILE that are not here as well.")
+    @click.argument("file", type=click.File(encoding="utf-8"))
+    def import_(
+        file: Any, product: str | None, dry_run: bool, with_keys: bool, **flags: Any
+    ) -> None:
+        """Bring in what 'export' wrote to FILE, or - for standard input. Deletes nothing."""
+        with failing_clearly():
+            from chassis.rights import Principal, Role
+            from chassis.schema import DATABASE
+            from chassis.secret import load_secret
+            from chassis.transfer import ImportRefused, load, load_keys, parse
+
+            try:
+                content = file.read()
+            except UnicodeDecodeError as error:
+                raise ImportRefused(f"{file.name} is not UTF-8. Next: name an export.") from error
+            installation = opened(references, flags)
+            try:
+                chosen = _transfers(installation, product)
+                known = list(_transfers(installation, None))
+                document = parse(content, known)
+                who = Principal("", "import on the machine", Role.ADMIN)
+                reports = load(who, document, chosen, dry_run=dry_run)
+                keys = None
+                if with_keys and not dry_run:
+                    settings = installation.settings
+                    secret = load_secret(settings.data, settings.secret)
+                    keys = load_keys(document, installation.databases[DATABASE], secret)
+            finally:
+                installation.close()
+        _tell(reports, keys)
+
+    return import_
+
+
+def _transfers(installation: Installation, only: str | None) -> dict[str, Transfer]:
+    found = {
+        product.name: product.transfer(installation.context(product))
+        for product in installation.products
+        if product.transfer is not None
+    }
+    if only is None:
+        return found
+    if only not in found:
+        known = ", ".join(found) or "none"
+        raise SettingsError(f"--product {only} has no export. Those that have: {known}.")
+    return {only: found[only]}
+
+
+def _tell(reports: dict[str, Report], keys: int | None) -> None:
+    for name, report in reports.items():
+        for change in report.changes:
+            click.echo(f"{change.action}  {change.kind:11}  {change.name}")
+        would = "would be " if report.dry_run else ""
+        click.echo(
+            f"{name}: {report.count('created')} {would}created, {report.count('changed')} {would}"
+            f"changed, {report.unchanged} as they are.",
+            err=True,
+        )
+    if keys is not None:
+        click.echo(f"keys: {keys} created.", err=True)
+
+
+def _write_new(path: Path, content: str) -> None:
+    """A file for its owner alone: an export says what a company is about to do."""
+    import os
+
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise SettingsError(f"--output {path}: {error.strerror}. Name a new file.") from error
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(content)

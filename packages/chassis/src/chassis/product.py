@@ -17,6 +17,7 @@ from chassis.rights import Principal
 from chassis.sessions import Sessions
 from chassis.settings import Settings
 from chassis.stopping import Stopping
+from chassis.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
-    `restored` is called in the transaction that put a backup in the place of its data: it raises
-    whatever numbers processes or clients may remember from after that backup.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
-    asks for it again every few seconds. `first_step` is what a newcomer does there.
+    asks for it again every few seconds. `first_step` is what a newcomer does there. `transfer`
+    makes what exports its data and imports them. `restored` is called in the transaction that put
+    a backup in the place of its data: it raises whatever numbers processes or clients may remember
+    from after that backup.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    transfer: Callable[[Context], Transfer] | None = None
     restored: Callable[[Connection], None] = lambda _: None
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from chassis.problems import install
 from chassis.product import Context
 from flagbit import ofrep, pages
-from flagbit.api import audit, environments, flags, keys, projects, states
+from flagbit.api import audit, environments, flags, keys, projects, states, transfer
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.evaluations import Evaluations
@@ -69,7 +69,7 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         servers=[{"url": f"{context.prefix}/api/v1"}],
     )
     install(app)
-    for module in (flags, states, projects, audit):
+    for module in (flags, states, projects, audit, transfer):
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))

@@ -353,27 +353,44 @@ class FlagDatabase:
         is done, `check` at the new row before the commit; both raise to undo it. Raises Conflict
         or Missing.
         """
-        fresh = None if insert is None else _born() | dict(insert)
 
         def change(connection: Connection) -> tuple[Representation[Row], bool]:
-            before: list[Row] = []
-
-            def remember(row: Row) -> Row:
-                before[:] = [row]
-                return edit(connection, row)
-
             if first is not None:
                 first(connection)
-            done = kind.rows.write(connection, key, remember, guard, insert=fresh)
-            created = done.changed and done.value["version"] == 1
-            if done.changed:
-                self._complete(connection, kind, key, created=created)
-                if check is not None:
-                    check(connection, done.value)
-                self._record(connection, who, kind, key, None if created else before[0], done)
-            return done, created
+            return self.write_on(
+                connection, who, kind, key, edit, guard, insert=insert, check=check
+            )
 
-        return self._committed(key[0], change)
+        return self.committed([key[0]], change)
+
+    def write_on(
+        self,
+        connection: Connection,
+        who: Principal,
+        kind: Kind,
+        key: Key,
+        edit: Edit,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        insert: Row | None = None,
+        check: Check | None = None,
+    ) -> tuple[Representation[Row], bool]:
+        """The same in a transaction that `committed` began."""
+        fresh = None if insert is None else _born() | dict(insert)
+        before: list[Row] = []
+
+        def remember(row: Row) -> Row:
+            before[:] = [row]
+            return edit(connection, row)
+
+        done = kind.rows.write(connection, key, remember, guard, insert=fresh)
+        created = done.changed and done.value["version"] == 1
+        if done.changed:
+            self._complete(connection, kind, key, created=created)
+            if check is not None:
+                check(connection, done.value)
+            self._record(connection, who, kind, key, None if created else before[0], done)
+        return done, created
 
     def delete(
         self,
@@ -392,7 +409,7 @@ class FlagDatabase:
             gone = kind.rows.delete(connection, key, guard)
             self._record(connection, who, kind, key, gone.value, None)
 
-        self._committed(key[0], change)
+        self.committed([key[0]], change)
 
     def record_key(
         self, who: Principal, before: dict[str, Any] | None, after: dict[str, Any], etag: ETag
@@ -416,7 +433,7 @@ class FlagDatabase:
             after=after,
             etag=str(etag),
         )
-        self._committed(project, lambda connection: connection.execute(entry))
+        self.committed([project], lambda connection: connection.execute(entry))
 
     def states_of(self, connection: Connection, project: str, **only: str) -> Iterator[Row]:
         """The states of a flag or of an environment."""
@@ -438,14 +455,15 @@ class FlagDatabase:
             row = connection.execute(query.order_by(entry.id.desc()).limit(1)).one_or_none()
         return None if row is None else {"by": row.actor, "at": row.at, "action": row.action}
 
-    def _committed(self, project: str, change: Callable[[Connection], T]) -> T:
-        """What `change` returns, when it has committed.
+    def committed(self, projects: Iterable[str], change: Callable[[Connection], T]) -> T:
+        """What `change` returns, when it has committed; it changes nothing outside those projects.
 
         Plain SQL locks its rows first and the revision last, through a trigger. Where the two
         orders meet in a deadlock and ours is undone, it is run again.
         """
         revision = tables.revision.c
-        lock = select(revision.value).where(revision.project == project).with_for_update()
+        chosen = select(revision.value).where(revision.project.in_(sorted(projects)))
+        lock = chosen.order_by(revision.project).with_for_update()  # all lock in one order
 
         def locked(connection: Connection) -> T:
             connection.execute(lock)

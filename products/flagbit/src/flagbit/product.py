@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
+from chassis.transfer import Transfer
 
 
 def _create(context: Context) -> ASGIApp:
@@ -21,6 +22,13 @@ def _demo(context: Context) -> None:
     from flagbit.demo import fill
 
     fill(context)
+
+
+def _transfer(context: Context) -> Transfer:
+    from flagbit.db import FlagDatabase
+    from flagbit.transfer import FlagTransfer
+
+    return FlagTransfer(FlagDatabase(context.database, context.settings.comparison))
 
 
 def _restored(connection: Connection) -> None:
@@ -42,6 +50,7 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    transfer=_transfer,
     restored=_restored,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
