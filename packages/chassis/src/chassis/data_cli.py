@@ -111,7 +111,7 @@ def _import(references: Sequence[str]) -> click.Command:
     @click.option("--product", help="Only that product; all that FILE has if left out.")
     @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
     @click.option("--with-keys", is_flag=True, help="The keys of FILE that are not here as well.")
-    @click.argument("file", type=click.File(encoding="utf-8"))
+    @click.argument("file", type=click.File("rb"))
     def import_(
         file: Any, product: str | None, dry_run: bool, with_keys: bool, **flags: Any
     ) -> None:
@@ -120,17 +120,13 @@ def _import(references: Sequence[str]) -> click.Command:
             from chassis.rights import Principal, Role
             from chassis.schema import DATABASE
             from chassis.secret import load_secret
-            from chassis.transfer import ImportRefused, load, load_keys, parse
+            from chassis.transfer import load, load_keys, parse
 
-            try:
-                content = file.read()
-            except UnicodeDecodeError as error:
-                raise ImportRefused(f"{file.name} is not UTF-8. Next: name an export.") from error
             installation = opened(references, flags)
             try:
                 chosen = _transfers(installation, product)
                 known = list(_transfers(installation, None))
-                document = parse(content, known)
+                document = parse(file.read(), known)
                 who = Principal("", "import on the machine", Role.ADMIN)
                 reports = load(who, document, chosen, dry_run=dry_run)
                 keys = None

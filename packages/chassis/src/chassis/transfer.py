@@ -7,7 +7,6 @@ that was asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from chassis.rights import Principal, Role
 from chassis.schema import api_key
 from chassis.secret import fingerprint
 from chassis.settings import OperatorError
+from ifmatch.core.canonical import parse as read_json
 
 FORMAT = "quartet-export"
 VERSION = 1
@@ -78,10 +78,10 @@ def envelope(
     return document
 
 
-def parse(content: str, known: Sequence[str]) -> dict[str, Any]:
+def parse(content: bytes, known: Sequence[str]) -> dict[str, Any]:
     """The document that `envelope` wrote. Raises ImportRefused."""
     try:
-        document = json.loads(content)
+        document = read_json(content)
     except (ValueError, RecursionError) as error:
         raise ImportRefused(f"The file is no JSON: {error}. Next: import an export.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:

@@ -15,9 +15,6 @@ from flagbit.transfer import FlagTransfer
 from ifmatch import ETag, canonical
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
 
-MAX_CONTENT = 8_000_000
-"""Bytes of an import over HTTP: one that is larger is for the command line."""
-
 DRY_RUN = {
     "name": "dry_run",
     "in": "query",
@@ -50,7 +47,7 @@ def router(resources: Resources) -> APIRouter:
         return not _is_dry(request) and (required(request) if callable(required) else required)
 
     @routes.post("/import", response_model=ImportReport, openapi_extra={"parameters": [DRY_RUN]})
-    @replace(declared, required=needs_condition, max_content=MAX_CONTENT)
+    @replace(declared, required=needs_condition)
     def import_project(request: Request, new: Export, guard: Guarded) -> Response:
         """Bring an export in: all of it or nothing; nothing is deleted.
 
