@@ -15,6 +15,7 @@ PAGES = [
     *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
     "reference/history",
     "reference/merge",
+    "reference/metrics",
     *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
 

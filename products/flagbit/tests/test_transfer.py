@@ -289,11 +289,10 @@ def test_an_export_is_the_same_again_from_sqlite_to_postgresql_and_back(
     filled(tmp_path / "one")
     first = run("export", "--data", str(tmp_path / "one"))
     assert first.exit_code == 0, first.stderr
-    there = {"DATABASE_URL": postgres_dsn}
     words = ["--data", str(tmp_path / "two")]
-    done = run("import", "-", *words, given=first.stdout_bytes, **there)
+    done = run("import", "-", *words, given=first.stdout_bytes, DATABASE_URL=postgres_dsn)
     assert done.exit_code == 0, done.stderr
-    second = run("export", *words, **there)
+    second = run("export", *words, DATABASE_URL=postgres_dsn)
     (tmp_path / "file").write_bytes(second.stdout_bytes)
     done = run("import", str(tmp_path / "file"), "--data", str(tmp_path / "three"))
     assert done.exit_code == 0, done.stderr

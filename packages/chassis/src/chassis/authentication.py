@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from chassis.keys import Keys
+from chassis.logs import note_key
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
 from chassis.sessions import Sessions
@@ -94,6 +95,7 @@ class Authenticator:
                 "wrong-product",
                 f"This key is for {found.product}. Use one for {self._product}.",
             )
+        note_key(found.key_id)
         return found
 
 

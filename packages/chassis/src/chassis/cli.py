@@ -53,8 +53,10 @@ def command_line(
     help: str,  # noqa: A002 (click's own word)
 ) -> click.Group:
     """The command `name`, which serves the products of those `package.module:NAME` references."""
+    # The references are known to every command below: whose settings are no mistake.
+    context = {"help_option_names": ["-h", "--help"], "obj": tuple(references)}
 
-    @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.group(name, help=help, context_settings=context)
     @click.version_option(package_name=name, message=f"{name} %(version)s")
     def group() -> None:
         pass
@@ -64,12 +66,27 @@ def command_line(
     def serve(**flags: Any) -> None:
         """Serve until stopped. Migrates first."""
         with failing_clearly():
-            settings = Settings.load(None, flags)
+            settings = settings_of(references, flags)
 
             from chassis.server import serve as run
 
             status = run(references, settings)
         sys.exit(status)
+
+    @group.command("check-config")
+    @options()
+    @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+    def check_config(as_json: bool, **flags: Any) -> None:
+        """Show the settings that 'serve' would use, and what is wrong with them.
+
+        Takes the options of 'serve', and changes nothing. The status is 2 where 'serve' would not
+        start, else 0.
+        """
+        from chassis.checkup import check
+
+        report = check(references, flags)
+        click.echo(report.json() if as_json else report.text())
+        sys.exit(0 if report.fit else 2)
 
     @group.command()
     @options(*HERE)
@@ -172,13 +189,15 @@ def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         for setting in reversed(SETTINGS):
             if setting.flag is None or (only and setting.field not in only):
                 continue
-            shown = f"{setting.help} [{setting.variable}; default: {setting.shown_default()}]"
+            default = setting.show(setting.default)
+            shown = f"{setting.help} [{setting.variable}; default: {default}]"
             switch: dict[str, Any] = {"metavar": setting.kind.upper()}
             if setting.kind == "switch":
                 switch = {"is_flag": True, "flag_value": "1", "default": None, "type": str}
             option = click.option(setting.flag, setting.field, help=shown, **switch)
             function = option(function)
-        return function
+        config = click.option("--config", metavar="FILE", help="A file of settings, NAME=value.")
+        return config(function)
 
     return decorate
 
@@ -187,12 +206,19 @@ def opened(
     references: Sequence[str], flags: dict[str, Any], *, making: bool = True
 ) -> Installation:
     """What the settings lead to, migrated; without `making`, only where there is data."""
-    settings = Settings.load(None, flags)
+    settings = settings_of(click.get_current_context().find_root().obj, flags)
 
     from chassis.installation import Installation, find_product
 
     products = [find_product(reference) for reference in references]
     return Installation.open(products, settings, serving=False, making=making)
+
+
+def settings_of(references: Sequence[str], flags: dict[str, Any]) -> Settings:
+    """The settings, with those that the command's products bring."""
+    from chassis.installation import find_product
+
+    return Settings.load(None, flags, [find_product(reference) for reference in references])
 
 
 class failing_clearly:  # noqa: N801 (read as a word of the language)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chassis.cli import HERE, Command, failing_clearly, opened, options
-from chassis.settings import Settings, SettingsError
+from chassis.cli import HERE, Command, failing_clearly, opened, options, settings_of
+from chassis.settings import SettingsError
 
 if TYPE_CHECKING:
     from chassis.installation import Installation
@@ -34,7 +34,7 @@ def _backup(references: Sequence[str]) -> click.Command:
         FILE is made with mode 0600, and overwrites nothing. It holds the secret: keep it as such.
         """
         with failing_clearly():
-            settings = Settings.load(None, flags)
+            settings = settings_of(references, flags)
 
             from chassis.backup import take
             from chassis.installation import find_product, opened_as_it_is
@@ -62,7 +62,7 @@ def _restore(references: Sequence[str]) -> click.Command:
         there, or the new.
         """
         with failing_clearly():
-            settings = Settings.load(None, flags)
+            settings = settings_of(references, flags)
 
             from chassis.installation import find_product
             from chassis.restore import put_back

@@ -14,9 +14,12 @@ from starlette.routing import Route
 from chassis import problems
 from chassis.authentication import CHALLENGE, Authenticator, require
 from chassis.installation import Installation
-from chassis.overview import overview
+from chassis.metrics import Metrics
+from chassis.metrics import routes as metrics_routes
+from chassis.overview import Overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
+from chassis.problem_pages import ProblemPages
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
@@ -32,7 +35,7 @@ _LINK_IS_SPENT = (
 _KEY_IS_UNKNOWN = "This key is not known, or may not sign in. Check it, or ask for another one."
 
 
-def front(installation: Installation) -> Starlette:
+def front(installation: Installation, metrics: Metrics) -> Starlette:
     """The application for every address that is not a product's."""
     pages = _Front(installation)
     app = Starlette(
@@ -46,7 +49,9 @@ def front(installation: Installation) -> Starlette:
             Route("/sign-in", pages.sign_in_page, methods=["GET"]),
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
+            *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
+            *metrics_routes(installation, metrics),
         ]
     )
     problems.install(app)
@@ -61,6 +66,7 @@ class _Front:
         self._templates = environment()
         self._authenticate = Authenticator(installation.keys, installation.sessions)
         self._reader = self._authenticate.require(Role.READ)
+        self._overview = Overview(installation)
         self.looked_over = Conditional(authorize=self._reader)
 
     # -- pages ----------------------------------------------------------------------------------
@@ -69,7 +75,7 @@ class _Front:
         """The products; for who is signed in, with their state and what was saved."""
         who = self._who(request)
         may_look = who is not None and who.may_manage(Role.READ)
-        shown = overview(self._installation, who).value if who is not None and may_look else None
+        shown = self._overview.of(who).value if who is not None and may_look else None
         products = {one.name: one for one in self._installation.products}
         return self._page(
             "front.html",
@@ -81,7 +87,7 @@ class _Front:
 
     async def overview(self, request: Request) -> Response:
         """What the front page shows, as JSON with a tag: it is polled."""
-        found = await run_in_threadpool(overview, self._installation, request.state.principal)
+        found = await run_in_threadpool(self._overview.of, request.state.principal)
         return TaggedResponse(found)
 
     def playground(self, request: Request) -> Response:

@@ -16,10 +16,11 @@ from chassis import restore
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
+from chassis.problem_types import ProblemType, types_of
 from chassis.product import Context, Product
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
-from chassis.secret import FILE_NAME, SecretDamaged, fingerprint, load_secret
+from chassis.secret import FILE_NAME, fingerprint, load_secret
 from chassis.sessions import Sessions
 from chassis.settings import OperatorError, Settings, SettingsError
 from chassis.stopping import Stopping
@@ -40,6 +41,7 @@ class Installation:
     databases: Mapping[str, Database]
     lock: DataLock | None
     savings: Savings
+    shared: Path | None = None
     stopping: Stopping = field(default_factory=Stopping)
     use: DataLock | None = None
 
@@ -77,14 +79,14 @@ class Installation:
                 database.close()
             for held in filter(None, (lock, use)):
                 held.release()
-            said = _explain(error, settings)
+            said = explain(error, settings)
             if said is None:
                 raise
             raise CannotStart(said) from error
         keys = Keys(databases[DATABASE], secret)
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
-        return cls(settings, products, keys, sessions, databases, lock, savings, use=use)
+        return cls(settings, products, keys, sessions, databases, lock, savings, shared, use=use)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""
@@ -104,6 +106,11 @@ class Installation:
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )
+
+    @property
+    def problem_types(self) -> Mapping[str, ProblemType]:
+        """Every type of problem that can come from here, by slug."""
+        return types_of(self.products)
 
     def not_ready(self) -> dict[str, str]:
         """What keeps the server from answering, by database; empty where all is well."""
@@ -135,8 +142,8 @@ def opened_as_it_is(products: Sequence[str], settings: Settings) -> Iterator[dic
             if Database.is_made(settings, name):
                 databases[name] = Database.open(settings, name)
         yield databases
-    except (OperationalError, OSError, SecretDamaged) as error:
-        said = _explain(error, settings)
+    except (OperationalError, OSError) as error:
+        said = explain(error, settings)
         if said is None:
             raise
         raise CannotStart(said) from error
@@ -172,17 +179,22 @@ def _prepare(
     databases[DATABASE].migrate(MIGRATIONS)
     secret = load_secret(settings.data, settings.secret)
     with databases[DATABASE].writing() as connection:
-        _check_secret(connection, secret)
+        check_secret(connection, secret)
     for product in products:
         databases[product.name].migrate(product.migrations)
     return secret
 
 
-def _check_secret(connection: Connection, secret: bytes) -> None:
-    """Keys are hashed with the secret: with another one, every key would be unknown."""
+def check_secret(connection: Connection, secret: bytes, *, marking: bool = True) -> None:
+    """Keys are hashed with the secret: with another one, every key would be unknown.
+
+    The first one is marked as that of this database. Raises SettingsError for another one.
+    """
     mark = fingerprint(secret)
     known = select(deployment.c.value).where(deployment.c.name == "secret")
     kept = connection.execute(known).scalar_one_or_none()
+    if kept is None and not marking:
+        return
     if kept is None:
         try:
             with connection.begin_nested():
@@ -197,9 +209,9 @@ def _check_secret(connection: Connection, secret: bytes) -> None:
         )
 
 
-def _explain(error: BaseException, settings: Settings) -> str | None:
+def explain(error: BaseException, settings: Settings) -> str | None:
     """What to tell the operator; None for what has to be seen with its traceback."""
-    if isinstance(error, OperatorError | SecretDamaged):
+    if isinstance(error, OperatorError):
         return str(error)
     if isinstance(error, OperationalError) and settings.on_postgresql:
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -13,9 +14,10 @@ from starlette.types import ASGIApp
 from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
+from chassis.problem_types import ProblemType
 from chassis.rights import Principal
 from chassis.sessions import Sessions
-from chassis.settings import Settings
+from chassis.settings import Setting, Settings, prefix_of
 from chassis.stopping import Stopping
 from chassis.transfer import Transfer
 
@@ -67,6 +69,9 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    `settings` are its own rows of the table; their variables begin with its name. `variables` are
+    those that begin so and mean something to its other commands, not to the server.
+    `problems` are the types of problem that only it has.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
     asks for it again every few seconds. `first_step` is what a newcomer does there. `transfer`
     makes what exports its data and imports them. `restored` is called in the transaction that put
@@ -84,3 +89,15 @@ class Product:
     restored: Callable[[Connection], None] = lambda _: None
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""
+    settings: tuple[Setting[Any], ...] = ()
+    variables: tuple[str, ...] = ()
+    problems: tuple[ProblemType, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse rows that the server would not read, or whose flag no command has."""
+        for row in self.settings:
+            if not row.variable.startswith(prefix_of(self.name)) or row.flag is not None:
+                raise ValueError(
+                    f"The setting {row.variable} of {self.name} has to begin with "
+                    f"{prefix_of(self.name)} and to have no flag. Rename it."
+                )

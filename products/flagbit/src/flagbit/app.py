@@ -3,32 +3,38 @@
 /, /assets           the page and what it loads
 /api/v1/...          what people and tools edit: one module of `flagbit.api` for each resource
 /ofrep/v1/...        what SDKs evaluate
-/api/v1/openapi.json the description of the API
+/developers          how to use both, for people
+.../openapi.json     and for machines
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
+from chassis import customers
 from chassis.problems import install
 from chassis.product import Context
+from chassis.rights import Principal
 from flagbit import ofrep, pages
 from flagbit.api import audit, environments, flags, keys, projects, states, transfer
 from flagbit.api.resources import Resources
-from flagbit.db import DEFAULT_PROJECT, FlagDatabase
+from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery, Page
 from flagbit.evaluations import Evaluations
+from flagbit.settings import COMPARISON
 from ifmatch import Representation, bytes_tag, canonical
 from ifmatch.server.fastapi import PUBLIC, Conditional, ConditionalRoute, TaggedResponse
+from ifmatch.server.openapi import document
 
 ENVIRONMENTS = {"development": "Development", "production": "Production"}
 """What a new installation starts with."""
 
 API_VERSION = "0.1.0"
+API, OFREP = "/api/v1", "/ofrep"
 OPENAPI = "/openapi.json"
 
 KEYS = {
@@ -40,16 +46,39 @@ KEYS = {
 
 def create(context: Context) -> Starlette:
     """FlagBit on its database, which has been migrated."""
-    db = FlagDatabase(context.database, context.settings.comparison)
+    db = FlagDatabase(context.database, context.settings.of(COMPARISON))
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
+    managing = api(context, db)
+    evaluating = ofrep.application(Evaluations(db), context)
+    described = {
+        API: managing.openapi,
+        OFREP: partial(ofrep.described, evaluating, KEYS),
+    }
     routes: list[BaseRoute] = [
-        Mount("/api/v1", api(context, db)),
-        Mount("/ofrep", ofrep.application(Evaluations(db), context)),
+        customers.description(f"{OFREP}{OPENAPI}", described[OFREP]),
+        Mount(API, managing),
+        Mount(OFREP, evaluating),
         *pages.routes(context, db),
+        *customers.page(context, "FlagBit", described, partial(sample, db)),
     ]
     app = Starlette(routes=routes)
     install(app)
     return app
+
+
+def sample(db: FlagDatabase, principal: Principal | None) -> customers.Sample:
+    """What the examples are about: a flag that is there, or the first of the samples."""
+    key = "dark-mode"
+    if principal is not None:
+        project = principal.project or DEFAULT_PROJECT
+        key = next((one["key"] for one in db.flags(project, FlagQuery(page=Page(1))).value), key)
+    return customers.Sample(
+        listed=f"{API}/flags",
+        edited=f"{API}/flags/{key}",
+        member="tags",
+        added="reviewed",
+        asked=(f"{OFREP}{ofrep.ALL}", {"context": {"targetingKey": "user-1"}}),
+    )
 
 
 def api(context: Context, db: FlagDatabase) -> FastAPI:
@@ -66,8 +95,9 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         openapi_url=OPENAPI,
         docs_url=None,
         redoc_url=None,
-        servers=[{"url": f"{context.prefix}/api/v1"}],
+        servers=[{"url": context.path(API)}],
     )
+    document(app, security=KEYS, more={"externalDocs": {"url": context.path(customers.PATH)}})
     install(app)
     for module in (flags, states, projects, audit, transfer):
         app.include_router(module.router(resources))
@@ -98,9 +128,3 @@ class _Described(FastAPI):
         document = self.openapi()
         body = canonical(document)
         return Representation(document, body, bytes_tag(body))
-
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        document.setdefault("components", {})["securitySchemes"] = KEYS
-        document["security"] = [{name: []} for name in KEYS]
-        return document

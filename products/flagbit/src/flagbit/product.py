@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal
 from chassis.transfer import Transfer
+from flagbit.problems import PROBLEMS
+from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
 
 
 def _create(context: Context) -> ASGIApp:
@@ -28,7 +30,7 @@ def _transfer(context: Context) -> Transfer:
     from flagbit.db import FlagDatabase
     from flagbit.transfer import FlagTransfer
 
-    return FlagTransfer(FlagDatabase(context.database, context.settings.comparison))
+    return FlagTransfer(FlagDatabase(context.database, context.settings.of(COMPARISON)))
 
 
 def _restored(connection: Connection) -> None:
@@ -38,9 +40,9 @@ def _restored(connection: Connection) -> None:
 
 
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
-    from flagbit.db import FlagDatabase
+    from flagbit.db import facts
 
-    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+    return facts(context.database, principal)
 
 
 PRODUCT = Product(
@@ -54,4 +56,7 @@ PRODUCT = Product(
     restored=_restored,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    settings=SETTINGS,
+    variables=CLIENT_VARIABLES,
+    problems=PROBLEMS,
 )

@@ -14,10 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import text
 
 from chassis import problems
-from chassis.problems import Problem
+from chassis.events import Channel
 from chassis.pages import environment
+from chassis.problem_types import ProblemType
+from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, Role
+from chassis.stopping import Stopping
 from ifmatch import Conflict, ETag, Missing, Outcome, Verdict, canonical, state_tag
 
 LIFE: list[str] = []
@@ -145,6 +148,21 @@ def create(context: Context) -> FastAPI:
 
         return StreamingResponse(chunks())
 
+    told, deaf = Channel(context.stopping), Channel(Stopping())
+
+    @app.api_route("/events", methods=["GET", "HEAD"])
+    async def events(request: Request) -> Response:
+        return await told.listen(request, context.authenticate.awaited)
+
+    @app.get("/deaf")
+    async def never_stopping(request: Request) -> Response:
+        """The same stream, which hears of no stop."""
+        return await deaf.listen(request, context.authenticate.awaited)
+
+    @app.post("/events")
+    def publish(body: str) -> dict[str, int]:
+        return {"listeners": told.listeners, "length": len(told.publish(body).data)}
+
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         async def events() -> AsyncIterator[bytes]:
@@ -170,6 +188,17 @@ def state(context: Context, _principal: Principal) -> list[Fact]:
     return [Fact("Notes", count, by="Ada <b>\u202e")]
 
 
+PROBLEMS = (
+    ProblemType(
+        "cannot-now",
+        (409,),
+        "It is not the time for that.",
+        "Try later.",
+        "Not now. Try later.",
+        {"until": ("when it is the time", "noon")},
+    ),
+    ProblemType("no-bin", (404,), "No bin.", "Make one.", "No bin.", {"bin": ("which", "x")}),
+)
 PRODUCT = Product(
     name="notebook",
     title="Notebook",
@@ -179,5 +208,8 @@ PRODUCT = Product(
     demo=demo,
     state=state,
     first_step="Write a note.",
+    problems=PROBLEMS,
 )
-SECOND = Product("second", "Second", "Another one", create, "notebook.migrations")
+SECOND = Product(
+    "second", "Second", "Another one", create, "notebook.migrations", problems=PROBLEMS
+)

@@ -94,6 +94,7 @@ class Resources:
         """A route that reads; `takes` are the query parameters that select what is read."""
         return Conditional(
             authorize=self.needs(role),
+            roles=(role.value,),
             tag=_of_known(tag, takes),
             comparison=self.db.comparison,
             weak=not self.db.strong,
@@ -118,6 +119,7 @@ class Resources:
         """A route that changes something whose tag `tag` gives; `takes` as in `reads`."""
         return Conditional(
             authorize=self.needs(role),
+            roles=(role.value,),
             tag=_of_known(tag, takes),
             comparison=self.db.comparison,
             weak=not self.db.strong,

@@ -4,11 +4,12 @@
 // every editor here does; without, they write as most pages do, and what that loses is told.
 
 import "./code-block.js";
+import * as cost from "./cost.js";
 import { Client, Conflict } from "../ifmatch/client.js";
 import { merge, same } from "../ifmatch/merge.js";
 import { button, h, newId, seen } from "./dom.js";
 import { Exchanges, listening, question } from "./exchanges.js";
-import { cost, Rounds } from "./poll-table.js";
+import { Poll } from "./poll.js";
 import { say } from "./toast.js";
 
 const root = document.getElementById("playground");
@@ -154,7 +155,9 @@ class Desk {
       const sides = Object.fromEntries(clashes.map(({ path }, at) => [path[0], choices[at].value()]));
       const { merged } = merge(base, mine, theirs, { choose: ({ path }) => sides[path[0]] });
       this.panel.replaceChildren();
-      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag }));
+      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag })).then(() => {
+        if (!this.panel.firstChild) this.game.outcome.focus(); // the button that had it is gone
+      });
     };
     this.panel.replaceChildren(h("div", { class: "notice other" }, heading,
       h("p", {}, `${who} changed ${listed(clashes.map(({ path }) => path[0]))} too, and was first. Nothing is overwritten.`),
@@ -214,8 +217,10 @@ class Game {
     this.desks = ["Ada", "Grace"].map((name) => new Desk(this, name));
     this.outcome = h("div", { class: "outcome", role: "status", tabindex: -1 });
     this.rows = h("tbody");
-    this.poll = h("p", { class: "poll" });
-    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "region", "aria-label": "Command" }, h("code")));
+    this.looking = h("p", { class: "poll" });
+    const lin = new Client({ fetch: listening((exchange) => this.wire.add("Lin", exchange, { under: "poll" })) });
+    this.poll = new Poll(lin, { every: POLL_EVERY, onvalue: (value) => this.sees(value), oncost: (round) => cost.show(this.looking, round, { signIn: root.dataset.signIn }) });
+    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "group", "aria-label": "Command" }, h("code")));
     this.buttons = [
       button("Show me: two changes that fit", () => this.doing(() => this.play("guests", "9"))),
       button("Show me: both change the place", () => this.doing(() => this.play("place", "Roof terrace"))),
@@ -250,7 +255,7 @@ class Game {
       h("h2", { id: "stored-title" }, "What the server has now"),
       foldingTable("What the server has now", ["Field", "Value", "Set by"], this.rows),
       h("p", {}, h("b", {}, "Lin"), " only looks, and asks every 3 seconds with ", h("code", {}, "If-None-Match"), "."),
-      this.poll,
+      this.looking,
       h("details", { class: "terminal" }, h("summary", {}, "Be a third writer, from a terminal"), this.curl));
   }
 
@@ -295,7 +300,7 @@ class Game {
   }
 
   async begin({ announce = false } = {}) {
-    this.rounds?.stop();
+    this.poll.watch(null);
     const response = await fetch(root.dataset.records, { method: "POST" });
     await refuse(response);
     this.url = response.headers.get("Location");
@@ -304,25 +309,18 @@ class Game {
     this.stored = { value: await response.json(), etag: response.headers.get("ETag") };
     for (const desk of this.desks) await desk.open();
     this.settle();
-    this.follow();
+    this.poll.watch(this.url);
     const address = new URL(this.url, root.dataset.origin).href;
     this.curl.querySelector("code").textContent = `curl -i -X PUT -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\\n  -H 'If-Match: ${this.stored.etag}' -d '${JSON.stringify({ ...this.stored.value, guests: 12 })}' \\\n  ${address}`;
     this.tell("", "Change something at Ada and save. Then change something at Grace, who still sees the old state, and save.");
     if (announce) this.desks[0].controls.title.focus();
   }
 
-  follow() {
-    const client = new Client({ fetch: listening((exchange) => this.wire.add("Lin", exchange, { under: "poll" })) });
-    this.rounds = new Rounds(this.url, { every: POLL_EVERY, client, told: (round) => this.poll.replaceChildren(...cost(round)), changed: (value) => this.sees(value) });
-    this.rounds.go();
-  }
-
   // What was changed from a terminal is nobody's here.
-  sees(value) {
-    const other = differing(value, this.stored.value);
-    if (!other.length || this.busy) return;
-    this.stores("Somebody else", { value, etag: this.rounds.etag }, this.stored.value);
-    this.look().then(() => this.settle());
+  async sees(value) {
+    if (this.busy || !differing(value, this.stored.value).length) return;
+    await this.look();
+    this.settle();
   }
 
   // The present state, for the judgement of what is lost; it is no request of the play.
@@ -351,7 +349,7 @@ class Game {
       const { by, at } = this.owners.get(field) ?? {};
       return h("tr", { "data-field": field }, h("th", { scope: "row" }, label), h("td", { "data-label": "Value" }, h("span", {}, seen(this.stored.value[field]))), h("td", { "data-label": "Set by" }, by ? `${by}, ${at}` : h("span", { class: "hint" }, "the beginning")));
     }));
-    this.rounds?.go();
+    this.poll.now();
   }
 
   tell(kind, ...said) {
