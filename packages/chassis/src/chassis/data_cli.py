@@ -21,7 +21,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 def commands(references: Sequence[str]) -> list[click.Command]:
     """The commands for the products of those references."""
-    return [_backup(references), _restore(references), _export(references), _import(references)]
+    made = (_backup, _restore, _export, _import, _prune)
+    return [command(references) for command in made]
 
 
 def _backup(references: Sequence[str]) -> click.Command:
@@ -139,6 +140,28 @@ def _import(references: Sequence[str]) -> click.Command:
         _tell(reports, keys)
 
     return import_
+
+
+def _prune(references: Sequence[str]) -> click.Command:
+    @click.command(cls=Command)
+    @options(*HERE)
+    @click.option("--dry-run", is_flag=True, help="Only count.")
+    def prune(dry_run: bool, **flags: Any) -> None:
+        """Delete what is older than the settings keep it. A server does so every hour."""
+        with failing_clearly():
+            import time
+
+            from chassis import retention
+
+            installation = opened(references, flags, making=False)
+            try:
+                found = retention.prune(installation.rules(time.time()), dry_run=dry_run)
+            finally:
+                installation.close()
+        for one in found:
+            click.echo(f"{one.what}: {one.rows}{' would go' if dry_run else ' deleted'}")
+
+    return prune
 
 
 def _transfers(installation: Installation, only: str | None) -> dict[str, Transfer]:

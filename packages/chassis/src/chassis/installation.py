@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,10 +13,10 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from chassis import restore
+from chassis import restore, retention
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
-from chassis.keys import Keys
+from chassis.keys import ENVIRONMENT_ADMIN, Keys
 from chassis.problem_types import ProblemType, types_of
 from chassis.product import Context, Product
 from chassis.savings import Savings
@@ -106,6 +107,31 @@ class Installation:
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )
+
+    def rules(self, now: float) -> list[retention.Rule]:
+        """What may be deleted at that instant, in the order in which it has to go.
+
+        The products come first: what they delete may be the last that names a key.
+        """
+        found = [rule for one in self.products for rule in one.retention(self.context(one), now)]
+        days = self.settings.revoked_key_days
+        keys = self.databases[DATABASE]
+        return [
+            *found,
+            *retention.own_rules(keys, now, days, self._named_keys, ENVIRONMENT_ADMIN),
+        ]
+
+    def _named_keys(self, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for one in self.products:
+            found |= one.names_keys(self.context(one), keys)
+        return found
+
+    def prune_if_due(self) -> None:
+        """Delete what is old, if no process did within the last hour."""
+        now = time.time()
+        if retention.claim(self.databases[DATABASE], now):
+            retention.prune(self.rules(now), stopping=self.stopping.is_set)
 
     @property
     def problem_types(self) -> Mapping[str, ProblemType]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
 from chassis.problem_types import ProblemType
+from chassis.retention import Rule
 from chassis.rights import Principal
 from chassis.sessions import Sessions
 from chassis.settings import Setting, Settings, prefix_of
@@ -76,7 +77,8 @@ class Product:
     asks for it again every few seconds. `first_step` is what a newcomer does there. `transfer`
     makes what exports its data and imports them. `restored` is called in the transaction that put
     a backup in the place of its data: it raises whatever numbers processes or clients may remember
-    from after that backup.
+    from after that backup. `retention` has the rules for what is old at that instant (seconds),
+    `names_keys` says which of those keys its data still names.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Product:
     demo: Callable[[Context], None] = lambda _: None
     transfer: Callable[[Context], Transfer] | None = None
     restored: Callable[[Connection], None] = lambda _: None
+    retention: Callable[[Context, float], Sequence[Rule]] = lambda *_: ()
+    names_keys: Callable[[Context, Sequence[str]], Set[str]] = lambda *_: frozenset()
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""
     settings: tuple[Setting[Any], ...] = ()

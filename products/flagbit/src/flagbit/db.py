@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from chassis.database import Database
 from chassis.product import Fact
+from chassis.retention import DAY_SECONDS, Rule
 from chassis.rights import Principal, Role
 from flagbit import documents, tables
 from flagbit.documents import Row
@@ -61,7 +62,11 @@ LONGEST_PAGE = 500
 
 def now() -> str:
     """This instant as FlagBit writes it: RFC 3339 in UTC, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(datetime.now(UTC))
+
+
+def _written(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _born() -> dict[str, str]:
@@ -560,6 +565,27 @@ def _page(
     rows = [row._asdict() for row in found]
     more = rows[page.limit - 1][by.name] if len(rows) > page.limit else None
     return rows[: page.limit], more
+
+
+def old_entries(database: Database, instant: float, days: int) -> list[Rule]:
+    """Which entries of the audit trail may go; none where `days` is 0.
+
+    Entries are numbered in the order of their times, but for clocks that are set back: so the
+    oldest go by their number, and the time decides.
+    """
+    if not days:
+        return []
+    entry = tables.audit.c
+    before = _written(datetime.fromtimestamp(instant - days * DAY_SECONDS, UTC))
+    return [Rule("audit entries", database, entry.id, entry.at < before)]
+
+
+def keys_in_trail(database: Database, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that made a change which the audit trail still has."""
+    entry = tables.audit.c
+    query = select(entry.key_id).where(entry.key_id.in_(keys)).distinct()
+    with database.reading() as connection:
+        return set(connection.execute(query).scalars())
 
 
 def outrun_revisions(connection: Connection) -> None:
