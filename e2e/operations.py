@@ -55,6 +55,7 @@ EDITS: dict[tuple[str, str], tuple[str, Any] | None] = {
     ("PUT", "/projects/{project}"): (JSON, {"name": "Put"}),
     ("PATCH", "/projects/{project}"): (MERGE_PATCH, {"name": "Patched"}),
     ("POST", "/keys"): (JSON, {"owner": "a machine", "role": "read"}),
+    ("POST", "/keys/{id}/rotate"): None,
     ("POST", "/keys/{id}/revoke"): None,
 }
 """What each editing route takes, such that it changes something: media type and content."""

@@ -15,6 +15,7 @@ from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
 from chassis.product import Context, Product
+from chassis.rights import Roles
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
 from chassis.secret import FILE_NAME, SecretDamaged, digest, load_secret
@@ -49,12 +50,14 @@ class Installation:
         serving: bool = True,
         making: bool = True,
         shared: Path | None = None,
+        known: Sequence[Product] | None = None,
     ) -> Installation:
         """Open the databases and bring them up to date. Raises CannotStart.
 
         With `serving`, the data folder is locked against a second server. Without `making`, there
         must be data already: who only looks does not want a new, empty installation. `shared` is
-        the folder in which the worker processes of one server leave what they count.
+        the folder in which the worker processes of one server leave what they count. `known` are
+        the products whose roles keys may have, where others are opened, or none.
         """
         lock: DataLock | None = None
         databases = {}
@@ -75,7 +78,7 @@ class Installation:
             if said is None:
                 raise
             raise CannotStart(said) from error
-        keys = Keys(databases[DATABASE], secret)
+        keys = Keys(databases[DATABASE], secret, roles_of(products if known is None else known))
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
         return cls(settings, products, keys, sessions, databases, lock, savings)
@@ -190,3 +193,8 @@ def find_product(reference: str) -> Product:
     if not isinstance(found, Product):
         raise CannotStart(f"{reference} is no Product. Correct the reference.")
     return found
+
+
+def roles_of(products: Sequence[Product]) -> Roles:
+    """The roles that keys may have where these products are served."""
+    return Roles({product.name: product.roles for product in products})

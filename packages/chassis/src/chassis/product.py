@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
+from chassis.rights import ProductRole
 from chassis.sessions import Sessions
 from chassis.settings import Settings
 from chassis.stopping import Stopping
@@ -47,6 +48,7 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    `roles` are those that keys may have besides admin, write and read.
     """
 
     name: str
@@ -55,3 +57,4 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    roles: tuple[ProductRole, ...] = ()

@@ -22,7 +22,9 @@ api_key = Table(
     Column("project", String(200)),
     Column("environment", String(200)),
     Column("created", BigInteger),
+    Column("expires", BigInteger),
     Column("revoked", BigInteger),
+    Column("replaces", String(20)),
     Column("last_used", BigInteger),
     Column("version", Integer),
     Column("incarnation", BigInteger),
@@ -45,6 +47,7 @@ session = Table(
     Column("key_id", String(20)),
     Column("created", BigInteger),
     Column("expires", BigInteger),
+    Column("agent", String(200)),
 )
 
 deployment = Table(

@@ -15,6 +15,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
+from chassis import key_api
+from chassis.declarations import Declarations
 from chassis.problems import install
 from chassis.product import Context
 from flagbit import ofrep, pages
@@ -54,7 +56,8 @@ def create(context: Context) -> Starlette:
 
 def api(context: Context, db: FlagDatabase) -> FastAPI:
     """The management API."""
-    resources = Resources(db, context.authenticate, context.prefix)
+    declare = Declarations(context.authenticate, db.comparison)
+    resources = Resources(db, declare, context.prefix)
     app = _Described(
         title="FlagBit",
         version=API_VERSION,
@@ -72,8 +75,8 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
     for module in (flags, states, projects, audit):
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
-    app.include_router(keys.router(resources, context.keys))
-    app.add_exception_handler(405, keys.on_method(resources))
+    app.include_router(key_api.router(declare, keys.place(resources, context.keys)))
+    app.add_exception_handler(405, key_api.on_method(resources.location("keys")))
     return app
 
 

@@ -30,9 +30,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.problems import Problem, install
 from chassis.product import Context
-from chassis.rights import Principal, Role
+from chassis.rights import Principal
 from flagbit.db import DEFAULT_PROJECT
 from flagbit.evaluations import CompiledFlag, Evaluations
+from flagbit.product import CLIENT, SERVER
 from flagbit.rules import TargetingKeyMissing
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
@@ -101,7 +102,7 @@ class _Asking:
     def who(self, request: Request) -> Principal:
         """403 for a key that is for no environment."""
         principal = self._authenticate(request)
-        if principal.role not in (Role.SERVER, Role.CLIENT) or principal.environment is None:
+        if principal.role not in (SERVER.name, CLIENT.name) or principal.environment is None:
             raise Problem(
                 403,
                 "no-environment",
@@ -170,7 +171,7 @@ async def _context(request: Request) -> dict[str, Any]:
 
 
 def _sees(principal: Principal, flag: CompiledFlag | None) -> bool:
-    return flag is not None and (principal.role is Role.SERVER or flag.client_visible)
+    return flag is not None and (principal.role == SERVER.name or flag.client_visible)
 
 
 def _answer(flag: CompiledFlag, context: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from chassis.product import Context, Product
+from chassis.rights import ProductRole
+
+SERVER = ProductRole("server", "evaluates every flag of one environment", bound="environment")
+CLIENT = ProductRole(
+    "client",
+    "evaluates the flags of one environment that are marked for clients",
+    bound="environment",
+)
+"""Both manage nothing."""
 
 
 def _create(context: Context) -> ASGIApp:
@@ -26,4 +35,5 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    roles=(SERVER, CLIENT),
 )

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from chassis import problems
 from chassis.problems import Problem
 from chassis.product import Context, Product
-from chassis.rights import Role
+from chassis.rights import ProductRole, Role
 from ifmatch import Conflict, ETag, Missing, Outcome, Verdict
 
 LIFE: list[str] = []
@@ -84,6 +84,10 @@ def create(context: Context) -> FastAPI:
             connection.execute(text("INSERT INTO note VALUES (:text)"), {"text": name})
         return {"text": name}
 
+    @app.post("/jot/{name}", dependencies=[Depends(context.authenticate.require("jot"))])
+    def jot(name: str) -> dict[str, str]:
+        return put(name)
+
     @app.delete("/notes/{name}", dependencies=[Depends(writer)])
     def delete(name: str) -> None:
         raise Missing(name)
@@ -139,5 +143,6 @@ PRODUCT = Product(
     create=create,
     migrations="notebook.migrations",
     demo=demo,
+    roles=(ProductRole("jot", "adds notes, and does nothing else"),),
 )
 SECOND = Product("second", "Second", "Another one", create, "notebook.migrations")
