@@ -114,7 +114,7 @@ class Program:
                 [sys.executable, "-W", "error", "-m", "notebook", *words],
                 stdout=out,
                 stderr=err,
-                env=clean | {"PYTHONPATH": str(SAMPLE)} | environment,
+                env=clean | {"PYTHONPATH": _with_sample(clean)} | environment,
                 cwd=folder,
             )
 
@@ -159,6 +159,23 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.wait()
+
+
+def _with_sample(environment: dict[str, str]) -> str:
+    return os.pathsep.join(filter(None, [str(SAMPLE), environment.get("PYTHONPATH")]))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One that serves, with ADMIN_KEY, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("served")
+    environment = {"QUARTET_ADMIN_KEY": ADMIN_KEY, "QUARTET_DATA": str(folder / "data")}
+    one = Program(folder, environment, ["serve", "--port", "0"])
+    try:
+        one.url  # noqa: B018 (waits until it serves)
+        yield one
+    finally:
+        one.stop()
 
 
 @pytest.fixture

@@ -12,11 +12,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from chassis import problems
-from chassis.authentication import CHALLENGE
+from chassis.authentication import CHALLENGE, Authenticator, require
 from chassis.installation import Installation
+from chassis.overview import overview
 from chassis.pages import SHARED, environment
+from chassis.playground import Playground, lessons
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
+from chassis.schema import DATABASE
+from ifmatch.server.starlette import Conditional, TaggedResponse, conditional
 
 _LONGEST_FORM = 10_000
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -34,6 +38,9 @@ def front(installation: Installation) -> Starlette:
     app = Starlette(
         routes=[
             Route("/", pages.index, methods=["GET"]),
+            Route("/overview", conditional(pages.looked_over, pages.overview), methods=["GET"]),
+            Route("/playground", pages.playground, methods=["GET"]),
+            *pages.routes_of_playground(),
             Route("/healthz", pages.alive, methods=["GET"]),
             Route("/readyz", pages.ready, methods=["GET"]),
             Route("/sign-in", pages.sign_in_page, methods=["GET"]),
@@ -52,14 +59,41 @@ class _Front:
         self._sessions = installation.sessions
         self._prefix = installation.settings.prefix
         self._templates = environment()
+        self._authenticate = Authenticator(installation.keys, installation.sessions)
+        self._reader = self._authenticate.require(Role.READ)
+        self.looked_over = Conditional(authorize=self._reader)
 
     # -- pages ----------------------------------------------------------------------------------
 
     def index(self, request: Request) -> Response:
-        products = self._installation.products
-        if len(products) == 1:
-            return RedirectResponse(f"{self._prefix}/{products[0].name}/", 307)
-        return self._page("front.html", products=products, principal=self._who(request))
+        """The products; for who is signed in, with their state and what was saved."""
+        who = self._who(request)
+        may_look = who is not None and who.may_manage(Role.READ)
+        shown = overview(self._installation, who).value if who is not None and may_look else None
+        products = {one.name: one for one in self._installation.products}
+        return self._page(
+            "front.html",
+            products=products,
+            overview=shown,
+            principal=who,
+            origin=self._sessions.own_origin(request),
+        )
+
+    async def overview(self, request: Request) -> Response:
+        """What the front page shows, as JSON with a tag: it is polled."""
+        found = await run_in_threadpool(overview, self._installation, request.state.principal)
+        return TaggedResponse(found)
+
+    def playground(self, request: Request) -> Response:
+        """The page; what it says without scripts is whole by itself."""
+        principal = require(Role.READ, self._authenticate.page(request))
+        origin = self._sessions.own_origin(request)
+        return self._page("playground.html", principal=principal, lessons=lessons(), origin=origin)
+
+    def routes_of_playground(self) -> list[Route]:
+        """The record, and what explains each request for it."""
+        database = self._installation.databases[DATABASE]
+        return Playground(database, self._authenticate, self._prefix).routes()
 
     def sign_in_page(self, request: Request) -> Response:
         """The form; or, with the token of a link, the way in.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp
 from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
-from chassis.rights import ProductRole
+from chassis.rights import Principal, ProductRole
 from chassis.sessions import Sessions
 from chassis.settings import Settings
 from chassis.stopping import Stopping
@@ -43,12 +44,30 @@ class Context:
         return self.sessions.own_origin(request) + self.path(path)
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a product says of itself on the front page, such as how many flags it has.
+
+    `by` names who it came from, where that is somebody.
+    """
+
+    label: str
+    value: int | str | datetime
+    by: str | None = None
+
+
+def _nothing_to_say(_context: Context, _principal: Principal) -> Iterable[Fact]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
     `roles` are those that keys may have besides admin, write and read.
+    `state` says in a few facts what there is, as far as the principal may see it; the front page
+    asks for it again every few seconds. `first_step` is what a newcomer does there.
     """
 
     name: str
@@ -58,3 +77,5 @@ class Product:
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
     roles: tuple[ProductRole, ...] = ()
+    state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
+    first_step: str = ""

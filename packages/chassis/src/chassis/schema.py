@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
+from ifmatch.store.sqlalchemy import CanonicalJSON
+
 DATABASE = "quartet"
 MIGRATIONS = "chassis.migrations"
 
@@ -55,4 +57,17 @@ deployment = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", Text),
+)
+
+playground_record = Table(
+    "playground_record",
+    metadata,
+    Column("key_id", String(20), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("content", CanonicalJSON),
+    Column("expires", BigInteger),
+    Column("version", Integer),
+    Column("incarnation", BigInteger),
+    Column("tag", String(64)),
+    Column("tag_stamp", String(200)),
 )

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, Table, Text, func, insert, or_, select, type_coerce
 
 from chassis.database import Database
+from chassis.product import Fact
 from chassis.query import Page
 from chassis.rights import Principal, Role
 from flagbit import documents, tables
@@ -276,6 +277,26 @@ class FlagDatabase:
             rows = [row._asdict() for row in connection.execute(query.limit(page.limit + 1))]
         more = str(rows[page.limit - 1]["id"]) if len(rows) > page.limit else None
         return self._listing([documents.audit(row) for row in rows[: page.limit]], more)
+
+    def facts(self, who: Principal) -> list[Fact]:
+        """What the front page says of the project: how much there is, and the last change to it.
+
+        Keys are no part of that: who may not list them does not learn when one is made.
+        """
+        project, entry = who.project or DEFAULT_PROJECT, tables.audit.c
+        flag, environment = tables.flag.c, tables.environment.c
+        flags = select(func.count()).where(flag.project == project, flag.archived.is_(False))
+        places = select(func.count()).where(environment.project == project)
+        last = select(entry.at, entry.actor).where(entry.project == project, entry.kind != "key")
+        with self.database.reading() as connection:
+            found = [
+                Fact("Flags", connection.execute(flags).scalar_one()),
+                Fact("Environments", connection.execute(places).scalar_one()),
+            ]
+            newest = connection.execute(last.order_by(entry.id.desc()).limit(1)).one_or_none()
+        if newest is not None:
+            found.append(Fact("Last change", datetime.fromisoformat(newest.at), newest.actor))
+        return found
 
     def _listing(
         self, items: list[dict[str, Any]], more: str | None, parts: list[Any] | None = None

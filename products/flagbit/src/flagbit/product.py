@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Product
-from chassis.rights import ProductRole
+from chassis.product import Context, Fact, Product
+from chassis.rights import Principal, ProductRole
 
 SERVER = ProductRole("server", "evaluates every flag of one environment", bound="environment")
 CLIENT = ProductRole(
@@ -28,6 +30,12 @@ def _demo(context: Context) -> None:
     fill(context)
 
 
+def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+    from flagbit.db import FlagDatabase
+
+    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -36,4 +44,6 @@ PRODUCT = Product(
     migrations="flagbit.migrations",
     demo=_demo,
     roles=(SERVER, CLIENT),
+    state=_state,
+    first_step="Open a flag, change it and save; or make the first one.",
 )

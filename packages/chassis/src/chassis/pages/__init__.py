@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
+from chassis.pages import amounts
 from chassis.pages.bundle import Bundle
 from chassis.pages.unseen import parts
 
@@ -44,5 +45,5 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["shared"] = SHARED
-    made.filters["parts"] = parts
+    made.filters |= {"parts": parts, "number": amounts.number, "size": amounts.size}
     return made

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import text
 
 from chassis import problems
+from chassis.pages import environment
 from chassis.problems import Problem
-from chassis.product import Context, Product
-from chassis.rights import ProductRole, Role
-from ifmatch import Conflict, ETag, Missing, Outcome, Verdict
+from chassis.product import Context, Fact, Product
+from chassis.rights import Principal, ProductRole, Role
+from ifmatch import Conflict, ETag, Missing, Outcome, Verdict, canonical, state_tag
 
 LIFE: list[str] = []
+ROWS = {"tea": 12, "<b>cake</b>": 1234}
 PASSWORD = "hunter2"
 
 
@@ -56,6 +59,11 @@ def create(context: Context) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
     problems.install(app)
     writer = context.authenticate.require(Role.WRITE)
+
+    @app.get("/")
+    def home() -> HTMLResponse:
+        page = environment().get_template("base.html")
+        return HTMLResponse(page.render(prefix=context.settings.prefix))
 
     @app.get("/whoami")
     def whoami(request: Request) -> dict[str, Any]:
@@ -96,6 +104,30 @@ def create(context: Context) -> FastAPI:
     def order(order: Order, limit: Annotated[int, Query(le=10)] = 5) -> dict[str, str]:
         return {"name": order.name, "limit": str(limit)}
 
+    @app.get("/components")
+    def components() -> HTMLResponse:
+        page = environment(Path(__file__).parent / "templates").get_template("components.html")
+        html = page.render(prefix=context.settings.prefix, here=context.prefix, rows=ROWS)
+        return HTMLResponse(html)
+
+    @app.get("/rows")
+    def rows(request: Request) -> Response:
+        items = [{"name": name, "cups": cups, "left": 50 - cups} for name, cups in ROWS.items()]
+        etag = str(state_tag(items))
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers={"ETag": etag})
+        body = canonical({"items": items})
+        return Response(body, headers={"ETag": etag}, media_type="application/json")
+
+    @app.put("/rows/{name}")
+    def change_row(name: str, cups: int) -> None:
+        ROWS[name] = cups
+
+    @app.delete("/rows/{name}")
+    def remove_row(name: str) -> None:
+        del ROWS[name]
+
+    @app.put("/fail/{how}")
     @app.get("/fail/{how}")
     def fail(how: str) -> None:
         if how == "problem":
@@ -136,6 +168,12 @@ def demo(context: Context) -> None:
             connection.execute(text("INSERT INTO note VALUES ('sample')"))
 
 
+def state(context: Context, _principal: Principal) -> list[Fact]:
+    with context.database.reading() as connection:
+        count = connection.execute(text("SELECT count(*) FROM note")).scalar_one()
+    return [Fact("Notes", count, by="Ada <b>\u202e")]
+
+
 PRODUCT = Product(
     name="notebook",
     title="Notebook",
@@ -144,5 +182,7 @@ PRODUCT = Product(
     migrations="notebook.migrations",
     demo=demo,
     roles=(ProductRole("jot", "adds notes, and does nothing else"),),
+    state=state,
+    first_step="Write a note.",
 )
 SECOND = Product("second", "Second", "Another one", create, "notebook.migrations")

@@ -1,0 +1,48 @@
+// Short messages at the edge of the page, read aloud by screen readers and never taking the focus.
+//
+//     import { say } from "./shared/toast.js";
+//     say("Saved."); say("It could not be saved.", { bad: true });
+//
+// A message goes by itself, but not while somebody points at it or has the focus in it. A bad one
+// stays until it is closed.
+
+import { button, h, seen } from "./dom.js";
+
+const SHOWN_FOR = 8000;
+
+class ToastArea extends HTMLElement {
+  connectedCallback() {
+    // A live region is announced only where it was there before its text.
+    this.setAttribute("role", "status");
+    this.setAttribute("aria-live", "polite");
+  }
+
+  say(text, { bad = false } = {}) {
+    const message = h("div", { class: bad ? "toast bad" : "toast" }, h("p", {}, seen(text)));
+    message.append(button("Close", () => message.remove(), { class: "quiet", "aria-label": "Close this message" }));
+    this.append(message);
+    while (this.children.length > 3) this.firstElementChild.remove();
+    if (!bad) this.let(message);
+    return message;
+  }
+
+  let(message) {
+    const go = () => {
+      if (message.matches(":hover, :focus-within")) setTimeout(go, 1000);
+      else message.remove();
+    };
+    setTimeout(go, Number(this.getAttribute("shown-for") ?? SHOWN_FOR));
+  }
+}
+
+customElements.define("toast-area", ToastArea);
+
+export function say(text, options) {
+  let area = document.querySelector("toast-area");
+  if (!area) {
+    area = document.createElement("toast-area");
+    document.body.append(area);
+  }
+  // One turn later: the region that was just made is known by then.
+  return new Promise((done) => setTimeout(() => done(area.say(text, options)), 50));
+}
