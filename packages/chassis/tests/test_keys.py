@@ -12,7 +12,15 @@ from sqlalchemy import Connection, text
 
 from chassis import keys as module
 from chassis.database import Database
-from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, KeyRecord, Keys, Role, UnfitKey
+from chassis.keys import (
+    CACHE_SECONDS,
+    ENVIRONMENT_ADMIN,
+    KeyRecord,
+    Keys,
+    NotRotatable,
+    Role,
+    UnfitKey,
+)
 from ifmatch import Conflict, Missing, unchanged
 
 SECRET = b"s" * 32
@@ -277,6 +285,189 @@ def test_a_look_up_that_overlaps_a_revocation_is_not_remembered(open_database: O
     assert keys.authenticate(token) is not None  # it was valid when it was read
     assert keys.remembered(token) is None
     assert keys.authenticate(token) is None
+
+
+# -- rotating, and coming to an end ----------------------------------------------------------------
+
+
+def keys_at(open_database: Open, now: Clock) -> Keys:
+    return Keys(open_database(), SECRET, now=now)
+
+
+def test_while_a_key_is_rotated_two_are_valid(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, old = keys.create("Ada", Role.WRITE, "flagbit", "shop")
+    done = keys.rotate(record.id, overlap=600)
+    assert (done.new.replaces, done.new.expires) == (record.id, None)
+    assert done.old.expires == int(now.time) + 600
+    before, after = keys.authenticate(old), keys.authenticate(done.token)
+    assert before is not None
+    assert after is not None
+    assert after.covers(before)
+    assert before.covers(after)
+    assert (after.owner, after.role) == ("Ada", Role.WRITE)
+    now.time += 599
+    assert keys.authenticate(old) is not None
+    now.time += 1
+    assert keys.authenticate(old) is None
+    assert keys.remembered(old) is None
+    assert keys.authenticate(done.token) is not None
+
+
+def test_without_an_overlap_the_old_key_is_revoked_at_once(keys: Keys) -> None:
+    record, old = keys.create("Ada", Role.READ)
+    assert keys.authenticate(old) is not None
+    done = keys.rotate(record.id, overlap=0)
+    assert done.old.revoked is not None
+    assert keys.authenticate(old) is None
+    assert keys.authenticate(done.token) is not None
+
+
+def test_a_lost_answer_of_a_rotation_does_no_harm(open_database: Open) -> None:
+    """The successor that nobody has is revoked, and the old key has as long as it had."""
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, old = keys.create("Ada", Role.READ)
+    lost = keys.rotate(record.id, overlap=600)
+    now.time += 100
+    again = keys.rotate(record.id, overlap=600)
+    assert again.discarded is not None
+    assert again.discarded.id == lost.new.id
+    assert keys.authenticate(lost.token) is None
+    assert keys.authenticate(old) is not None
+    assert keys.authenticate(again.token) is not None
+    assert again.old == lost.old
+
+
+def test_a_successor_in_use_is_never_taken_away(open_database: Open) -> None:
+    """Not even where another process saw it used, a moment ago."""
+    here, there = (Keys(open_database(), SECRET) for _ in range(2))
+    record, _ = here.create("Ada", Role.READ)
+    first = here.rotate(record.id)
+    assert there.authenticate(first.token) is not None
+    with pytest.raises(NotRotatable, match=first.new.id):
+        here.rotate(record.id)
+    assert here.authenticate(first.token) is not None
+    assert here.rotate(first.new.id).new.replaces == first.new.id
+
+
+@pytest.mark.race
+def test_a_successor_is_either_used_or_discarded_and_never_both(open_database: Open) -> None:
+    """Whoever got in with it keeps it, in whichever order the two come."""
+    admin, user = (Keys(open_database(), SECRET) for _ in range(2))
+    for _ in range(15):
+        record, _ = admin.create("Ada", Role.READ)
+        made = admin.rotate(record.id)
+        begin = threading.Barrier(2, timeout=30)
+
+        def use(begin: threading.Barrier = begin, token: str = made.token) -> bool:
+            begin.wait()
+            return user.authenticate(token) is not None
+
+        def again(begin: threading.Barrier = begin, key_id: str = record.id) -> bool:
+            begin.wait()
+            try:
+                return admin.rotate(key_id).discarded is not None
+            except NotRotatable:
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            used, discarded = pool.submit(use), pool.submit(again)
+            assert used.result() is not discarded.result()
+
+
+class Forgetful(Keys):
+    """The twin with the guard taken out: the first use is written down when there is time."""
+
+    def _first_use(self, key_id: str) -> bool:
+        return True
+
+
+def test_without_the_guard_a_key_in_use_would_be_taken_away(open_database: Open) -> None:
+    here, there = Keys(open_database(), SECRET), Forgetful(open_database(), SECRET)
+    record, _ = here.create("Ada", Role.READ)
+    first = here.rotate(record.id)
+    assert there.authenticate(first.token) is not None
+    assert here.rotate(record.id).discarded == here.get(first.new.id)
+
+
+def test_rotating_is_guarded_by_the_tag(keys: Keys) -> None:
+    record, _ = keys.create("Ada", Role.READ)
+    other, _ = keys.create("Ben", Role.READ)
+    with pytest.raises(Conflict):
+        keys.rotate(record.id, unchanged(other.etag))
+    assert len(keys.list()) == 2
+    keys.rotate(record.id, unchanged(record.etag))
+    with pytest.raises(Missing):
+        keys.rotate("key_none")
+
+
+def test_a_key_that_is_over_has_no_successor(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    revoked, _ = keys.create("Ada", Role.READ)
+    keys.revoke(revoked.id)
+    expired, _ = keys.create("Ada", Role.READ, lifetime=10)
+    now.time += 10
+    for key in (revoked, expired):
+        with pytest.raises(NotRotatable, match="Make a new one"):
+            keys.rotate(key.id)
+
+
+def test_the_key_of_the_environment_is_rotated_there(keys: Keys) -> None:
+    keys.ensure_admin("a" * 32)
+    with pytest.raises(NotRotatable, match="QUARTET_ADMIN_KEY"):
+        keys.rotate(ENVIRONMENT_ADMIN)
+
+
+def test_who_hears_of_a_rotation_can_undo_it(keys: Keys) -> None:
+    def refuse(_: object) -> None:
+        raise LookupError
+
+    record, token = keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.rotate(record.id, overlap=0, then=refuse)
+    assert keys.list() == [record]
+    assert keys.authenticate(token) is not None
+
+
+def test_a_key_ends_when_it_was_said_that_it_would(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, token = keys.create("Ada", Role.READ, lifetime=60)
+    assert record.expires == int(now.time) + 60
+    assert keys.authenticate(token) is not None
+    now.time += 59.5
+    assert keys.authenticate(token) is not None
+    now.time += 0.5
+    assert keys.authenticate(token) is None  # from memory
+    assert keys_at(open_database, now).authenticate(token) is None  # from the database
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, 10**12])
+def test_a_key_lives_for_a_time_that_can_be(keys: Keys, lifetime: int) -> None:
+    with pytest.raises(UnfitKey) as caught:
+        keys.create("Ada", Role.READ, lifetime=lifetime)
+    assert caught.value.pointer == "/expires"
+
+
+def test_an_administrator_who_expires_does_not_count_beside_one_who_does_not(
+    open_database: Open,
+) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    keys.ensure_admin("a" * 32)
+    passing, _ = keys.create("Ada", Role.ADMIN, lifetime=60)
+    with keys.unchanging() as connection:
+        assert keys.is_last_admin(connection, ENVIRONMENT_ADMIN)
+        assert not keys.is_last_admin(connection, passing.id)
+    assert keys.an_admin().id == ENVIRONMENT_ADMIN
+    keys.revoke(ENVIRONMENT_ADMIN)
+    with keys.unchanging() as connection:
+        assert keys.is_last_admin(connection, passing.id)
+    now.time += 60
+    assert keys.ensure_admin() is not None
 
 
 # -- memory ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import Keys
+from chassis.limits import Limits
 from chassis.product import Context, Product
 from chassis.rights import Roles
 from chassis.savings import Savings
@@ -40,6 +41,12 @@ class Installation:
     lock: DataLock | None
     savings: Savings
     stopping: Stopping = field(default_factory=Stopping)
+    limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One set of limits for everything that is served here."""
+        rates = (self.settings.rate_per_key, self.settings.rate_per_address)
+        self.limits = Limits(*rates, self.settings.workers)
 
     @classmethod
     def open(
@@ -90,6 +97,10 @@ class Installation:
         if self.lock is not None:
             self.lock.release()
 
+    def authenticator(self, product: str | None = None) -> Authenticator:
+        """What says who asks; with `product`, keys of other ones are refused."""
+        return Authenticator(self.keys, self.sessions, product, self.limits)
+
     def context(self, product: Product) -> Context:
         """What the product is handed."""
         return Context(
@@ -97,7 +108,7 @@ class Installation:
             database=self.databases[product.name],
             keys=self.keys,
             sessions=self.sessions,
-            authenticate=Authenticator(self.keys, self.sessions, product.name),
+            authenticate=self.authenticator(product.name),
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )

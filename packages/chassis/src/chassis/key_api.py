@@ -9,6 +9,7 @@ out the people who made this one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -19,9 +20,10 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy import Connection
 
-from chassis.authentication import principal_of
+from chassis.authentication import Authenticator, principal_of
 from chassis.content import refused
 from chassis.declarations import Declarations, written
+from chassis.installation import Installation
 from chassis.keys import (
     OVERLAP_SECONDS,
     KeyRecord,
@@ -48,6 +50,8 @@ from ifmatch import (
 from ifmatch.core.guard import Guard
 from ifmatch.core.tags import state_digest
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
+
+log = logging.getLogger("chassis.keys")
 
 Place = tuple[str | None, str | None, str | None]
 """Product, project and environment; None is all of them."""
@@ -191,6 +195,29 @@ def router(declare: Declarations, place: KeyPlace) -> APIRouter:
     return routes
 
 
+def of_all_products(
+    installation: Installation, authenticate: Authenticator, prefix: str
+) -> tuple[Declarations, KeyPlace]:
+    """What the front has: the keys of every product.
+
+    The products in which a key is valid write down who changed it; and so does the log.
+    """
+
+    def location(*parts: str) -> str:
+        return "/".join([prefix, *parts])
+
+    def record(
+        who: Principal, before: dict[str, Any] | None, after: dict[str, Any], etag: ETag
+    ) -> None:
+        done = "made" if before is None else "ended" if after["revoked"] else "rotated"
+        log.info("key %s was %s by key %s", after["id"], done, who.key_id)
+        for product in installation.products:
+            if after["product"] in (None, product.name):
+                product.record_key(installation.context(product), who, before, after, etag)
+
+    return Declarations(authenticate), KeyPlace(installation.keys, None, location, record=record)
+
+
 @dataclass(frozen=True)
 class _Shown:
     """Keys as one who asks is shown them, with their tags."""
@@ -302,7 +329,7 @@ def _creating(routes: APIRouter, declare: Declarations, shown: _Shown) -> None:
         if place.product is not None:
             _check_environment(keys, new, place.product)
         place.check(wanted)
-        _refuse_wider(who, wanted)
+        refuse_wider(who, wanted)
 
         def look_again(key: KeyRecord) -> None:
             """Nobody deletes the place from here to the commit: that takes the keys' lock."""
@@ -464,7 +491,7 @@ def _unfit(error: UnfitKey) -> Problem:
     )
 
 
-def _refuse_wider(who: Principal, wanted: Place) -> None:
+def refuse_wider(who: Principal, wanted: Place) -> None:
     """An admin for one environment makes keys for that one."""
     if not who.covers(Principal("", "", "", *wanted)):
         own = "/".join(filter(None, (who.product, who.project, who.environment)))

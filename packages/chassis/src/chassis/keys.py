@@ -150,6 +150,7 @@ class Keys:
         self._now = now
         self._cache = _Cache(monotonic)
         self._used: dict[str, int] = {}
+        self._right: OrderedDict[str, None] = OrderedDict()
 
     # -- looking up ---------------------------------------------------------------------------
 
@@ -162,6 +163,10 @@ class Keys:
         if found is None:
             found = self._look_up(token, mark)
         return self._admitted(found)
+
+    def was_right(self, token: str) -> bool:
+        """Whether the token let somebody in here lately; it need not do so any more."""
+        return len(token) <= LONGEST_SECRET and self._digest(token) in self._right
 
     def remembered(self, token: str) -> Principal | None:
         """The same from memory alone, for code that must not wait; None where a look is needed."""
@@ -192,6 +197,9 @@ class Keys:
                 if row["replaces"] and row["last_used"] is None and not self._first_use(row["id"]):
                     return None
                 self._cache.put(mark, found, generation)
+                self._right[mark] = None
+                while len(self._right) > CACHE_SIZE:
+                    self._right.popitem(last=False)
                 return found
         return None
 
@@ -242,6 +250,10 @@ class Keys:
         admins = connection.execute(_living_admins(self._now())).all()
         lasting = [row.id for row in admins if row.expires is None]
         return (lasting or [row.id for row in admins]) == [key_id]
+
+    def now(self) -> float:
+        """The time that keys expire by, in seconds since the epoch."""
+        return self._now()
 
     # -- changing -----------------------------------------------------------------------------
 

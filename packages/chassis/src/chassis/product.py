@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -16,6 +17,7 @@ from chassis.rights import Principal, ProductRole
 from chassis.sessions import Sessions
 from chassis.settings import Settings
 from chassis.stopping import Stopping
+from ifmatch import ETag
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,20 @@ def _nothing_to_say(_context: Context, _principal: Principal) -> Iterable[Fact]:
     return ()
 
 
+def _writes_nothing_down(*_: Any) -> None:
+    pass
+
+
+RecordKey = Callable[[Context, Principal, dict[str, Any] | None, dict[str, Any], ETag], None]
+
+
 @dataclass(frozen=True)
 class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
-    `roles` are those that keys may have besides admin, write and read.
+    `roles` are those that keys may have besides admin, write and read. `record_key` writes down in
+    the product's audit who changed a key outside of it: as it was (None: it is new) and as it is.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
     asks for it again every few seconds. `first_step` is what a newcomer does there.
     """
@@ -77,5 +87,6 @@ class Product:
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
     roles: tuple[ProductRole, ...] = ()
+    record_key: RecordKey = _writes_nothing_down
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from chassis.rate import Rate
 from chassis.secret import LONGEST_SECRET, SHORTEST_SECRET
 from ifmatch.core.conditions import Comparison
 
@@ -24,6 +25,9 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """A setting that cannot be used; the message says which, why, and what to do."""
+
+
+_PER_KEY, _PER_ADDRESS = Rate(1000, 5000), Rate(500, 2500)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Settings:
     shared_sqlite: bool = False
     demo: bool = False
     trusted_proxies: str = "127.0.0.1"
+    rate_per_key: Rate = _PER_KEY
+    rate_per_address: Rate = _PER_ADDRESS
     comparison: Comparison = Comparison.STATE
     log_level: str = "info"
     access_log: bool = False
@@ -309,6 +315,23 @@ SETTINGS: tuple[Setting, ...] = (
         _text,
         "Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks with "
         "commas between, or *.",
+    ),
+    Setting(
+        "rate_per_key",
+        "QUARTET_RATE_PER_KEY",
+        None,
+        "requests a second:at once",
+        Rate.read,
+        "How often one key may ask, over all workers; beyond it is 429. 0 is no limit.",
+    ),
+    Setting(
+        "rate_per_address",
+        "QUARTET_RATE_PER_ADDRESS",
+        None,
+        "requests a second:at once",
+        Rate.read,
+        "The same for one address, or one /64 of IPv6. 0 is no limit, not even for who guesses "
+        "keys.",
     ),
     Setting(
         "comparison",

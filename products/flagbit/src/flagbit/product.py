@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -36,6 +37,12 @@ def _state(context: Context, principal: Principal) -> Iterable[Fact]:
     return FlagDatabase(context.database, context.settings.comparison).facts(principal)
 
 
+def _record_key(context: Context, *change: Any) -> None:
+    from flagbit.db import FlagDatabase
+
+    FlagDatabase(context.database, context.settings.comparison).record_key(*change)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -44,6 +51,7 @@ PRODUCT = Product(
     migrations="flagbit.migrations",
     demo=_demo,
     roles=(SERVER, CLIENT),
+    record_key=_record_key,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
 )
