@@ -110,8 +110,17 @@ class Person:
         return self.page.locator(".conflict")
 
     def field_in_conflict(self, name: str) -> Locator:
-        """One field of it."""
+        """One place of it."""
         return self.conflict.locator(f'[data-field="{name}"]')
+
+    @property
+    def merged(self) -> Locator:
+        """What is told of others' changes that a save was merged with."""
+        return self.page.locator(".merged:visible")
+
+    def field_in_merge(self, name: str) -> Locator:
+        """One place of it."""
+        return self.merged.locator(f'[data-field="{name}"]')
 
     def chooses(self, choice: str) -> None:
         """Press one of the ways out of a conflict: save, theirs or back."""

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from e2e.browsing import Person, launched
 from e2e.program import Server, serving
@@ -46,6 +46,7 @@ def take(chromium: Browser, server: Server, folder: Path) -> None:
     expect(grace.page.locator("#status p")).to_have_count(0, timeout=20_000)
     grace.page.screenshot(path=folder / "flagbit-history.png")
 
+    take_front(ada.page, server, folder)
     lin = Person.signs_in(chromium, server, "Lin", viewport=window, color_scheme="dark")
     lin.opens(FLAG, "In production")
     lin.page.set_viewport_size({"width": 1200, "height": 1000})
@@ -54,6 +55,25 @@ def take(chromium: Browser, server: Server, folder: Path) -> None:
     small = {"width": 360, "height": 720}
     phone = Person.signs_in(chromium, server, "Mira", viewport=small, device_scale_factor=2)
     phone.page.screenshot(path=folder / "flagbit-phone.png")
+
+
+def take_front(page: Page, server: Server, folder: Path) -> None:
+    """The front page, with figures of what happened so far, and the playground after a merge."""
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.goto(f"{server.url}/")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".cost strong")).to_contain_text("304, 0 bytes", timeout=30_000)
+    page.screenshot(path=folder / "front.png", full_page=True)
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("link", name="Open the playground").click()
+    page.get_by_role("button", name="Show me: two changes that fit").click()
+    expect(page.locator(".outcome")).to_contain_text("Grace was refused")
+    expect(page.locator(".step.is-fails").first).to_be_visible()
+    page.set_viewport_size({"width": 1200, "height": 1900})
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function("scrollY === 0")
+    page.screenshot(path=folder / "playground.png")
 
 
 def main() -> None:

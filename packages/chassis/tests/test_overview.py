@@ -151,7 +151,7 @@ def test_a_product_with_migrations_to_do_says_what_to_do(
     assert wrong["wrong"].startswith("Its database has migrations to do. Run 'migrate'")
 
 
-# -- what a poll costs -----------------------------------------------------------------------------
+# -- what a poll costs ----------------------------------------------------------------------------
 
 
 def test_a_poll_is_a_304_until_a_product_was_asked_for_something(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,87 @@ def test_page_and_server_name_the_same_unseen_characters(modules: Path) -> None:
         if not 0xD800 <= code <= 0xDFFF and any(hidden for _, hidden in parts(chr(code)))
     ]
     assert node.evaluate(modules / "shared/dom.js", expression) == ours
+
+
+# -- versions -------------------------------------------------------------------------------------
+
+BASE: dict[str, Any] = {
+    "title": "Tea",
+    "price": 3,
+    "lines": [{"id": 1, "n": 1, "unit": "g"}, {"id": 2, "n": 1}],
+}
+MINE = BASE | {"price": 4, "lines": [{"id": 1, "n": 2, "unit": "g"}, {"id": 2, "n": 9}]}
+THEIRS = BASE | {"title": "Rum", "lines": [{"id": 1, "n": 1, "unit": "kg"}, {"id": 2, "n": 1}]}
+
+
+@pytest.fixture
+def versions(modules: Path) -> Callable[..., Any]:
+    """What an expression says of the module of versions, with three of them given."""
+
+    def say(expression: str, **given: Any) -> Any:
+        three = {"base": BASE, "mine": MINE, "theirs": THEIRS}
+        return node.evaluate(modules / "shared/versions.js", expression, **(three | given))
+
+    return say
+
+
+PLACES = """m.places(given.base, given.mine, given.theirs, given.whole).map(
+    ({ pointer, by, base, mine, theirs }) => [pointer, by, base, mine, theirs])"""
+
+
+@needs_node
+def test_the_places_say_who_changed_what(versions: Callable[..., Any]) -> None:
+    assert versions(PLACES, whole=[]) == [
+        ["/title", "them", "Tea", "Tea", "Rum"],
+        ["/lines/id=1/unit", "them", "g", "g", "kg"],
+        ["/price", "me", 3, 4, 3],
+        ["/lines/id=1/n", "me", 1, 2, 1],
+        ["/lines/id=2/n", "me", 1, 9, 1],
+    ]
+
+
+@needs_node
+def test_what_is_to_be_decided_comes_first(versions: Callable[..., Any]) -> None:
+    found = versions(PLACES, whole=["/lines/*"])
+    assert [row[:2] for row in found] == [
+        ["/lines/id=1", "clash"],
+        ["/title", "them"],
+        ["/price", "me"],
+        ["/lines/id=2", "me"],
+    ]
+
+
+@needs_node
+@pytest.mark.parametrize(("choices", "first"), [([], MINE), ([["/lines/id=1", "theirs"]], THEIRS)])
+def test_a_decision_takes_one_side_of_each_clash_and_all_that_fits(
+    versions: Callable[..., Any], choices: list[list[str]], first: dict[str, Any]
+) -> None:
+    expression = """m.decided(given.base, given.mine, given.theirs,
+        new Map(given.choices), ["/lines/*"])"""
+    made = versions(expression, choices=choices)
+    assert made == {
+        "title": "Rum",
+        "price": 4,
+        "lines": [first["lines"][0], MINE["lines"][1]],
+    }
+
+
+CHANGES = [
+    {"by": "Cy", "at": "3", "before": {"a": 1, "b": 2}, "after": {"a": 1, "b": 3}},
+    {"by": "Bo", "at": "2", "before": {"a": 0, "b": 2}, "after": {"a": 1, "b": 2}},
+    {"by": "Al", "at": "1", "before": None, "after": {"a": 0, "b": 2}},
+]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [(["a"], {"by": "Bo", "at": "2"}), (["b"], {"by": "Cy", "at": "3"}), (["c"], None)],
+)
+def test_who_changed_a_place_is_who_did_so_last(
+    versions: Callable[..., Any], path: list[str], who: dict[str, str] | None
+) -> None:
+    assert versions("m.lastAt(given.path, given.changes)", path=path, changes=CHANGES) == who
 
 
 # -- bundles --------------------------------------------------------------------------------------

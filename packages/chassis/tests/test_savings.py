@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -19,7 +13,6 @@ from chassis.installation import Installation
 from chassis.savings import FRONT, Savings, Totals
 from ifmatch.server.metrics import Exchange
 
-Start = Callable[..., Any]
 NAMES = ["notebook", "second"]
 
 
@@ -113,66 +106,3 @@ def test_requests_are_counted_where_they_belong(
 def assets(client: TestClient) -> list[str]:
     """What the sign-in page loads."""
     return re.findall(r'(?:href|src)="([^"]*assets[^"]*)"', client.get("/sign-in").text)
-
-
-# -- over worker processes ------------------------------------------------------------------------
-
-
-def workers_of(parent: int) -> list[int]:
-    """The processes that the parent started to serve."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
-@pytest.mark.timeout(300)
-def test_a_worker_that_is_killed_takes_no_count_with_it(program: Start) -> None:
-    server = program("serve", "--port", "0", "--workers", "2", "--shared-sqlite")
-    url, key = server.url, {"X-API-Key": server.admin_key}
-
-    def ask(times: int) -> None:
-        for _ in range(times):
-            assert httpx2.get(f"{url}/notebook/whoami", headers=key, timeout=60).status_code == 200
-
-    ask(20)
-    folder = shared_folder(server.process.pid)
-    assert requests(folder) == 20
-    # Stopped first, so that they die while the parent waits for a sign of life from them.
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for worker in workers_of(server.process.pid):
-            os.kill(worker, number)
-        time.sleep(1.5)
-    assert requests(folder) == 20
-    eventually_answers(url)
-    ask(10)
-    assert requests(folder) == 30
-    assert server.stop() == 0
-    assert not folder.exists()  # the parent made it, and cleans up
-
-
-def shared_folder(parent: int) -> Path:
-    """The folder that the parent gave its workers."""
-    worker = workers_of(parent)[0]
-    variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
-    prefix = b"PROMETHEUS_MULTIPROC_DIR="
-    return Path(next(one for one in variables if one.startswith(prefix))[len(prefix) :].decode())
-
-
-def requests(folder: Path) -> int:
-    return Savings(NAMES, folder).totals()["notebook"].requests
-
-
-def eventually_answers(url: str) -> None:
-    """Wait until a worker is there again: sooner than a sign of life is waited for."""
-    deadline = time.monotonic() + 45
-    while time.monotonic() < deadline:
-        try:
-            httpx2.get(f"{url}/healthz", timeout=1)
-        except httpx2.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("no worker came back")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, replace
+from typing import Any, cast
 
 import pytest
 
-from chassis.settings import SETTINGS, Settings, SettingsError, reference
-from ifmatch import Comparison
-
-DOCS = Path(__file__).parents[3] / "docs/reference/settings.md"
+from chassis.product import Product
+from chassis.settings import SETTINGS, Setting, Settings, SettingsError, reference
 
 
-def test_the_reference_page_is_current() -> None:
-    """Next, if not: python -m chassis.settings > docs/reference/settings.md"""
-    assert DOCS.read_text("utf-8") == reference()
+def _kettles(value: str) -> int:
+    if not value.isdigit():
+        raise ValueError("a whole number of kettles")
+    return int(value)
+
+
+KETTLES = Setting(
+    "kettles", "TEASHOP_KETTLES", None, "number", _kettles, "How many kettles are on.", default=1
+)
+TEASHOP = Product("teashop", "Tea shop", "Sells tea", cast(Any, None), "none", settings=(KETTLES,))
 
 
 def test_every_setting_is_in_the_table_once() -> None:
-    assert [one.field for one in SETTINGS] == [field.name for field in fields(Settings)]
+    typed = [field.name for field in fields(Settings) if field.name != "of_products"]
+    assert [one.field for one in SETTINGS] == typed
     assert len({one.variable for one in SETTINGS}) == len(SETTINGS)
 
 
@@ -47,14 +53,18 @@ def test_workers_read_the_same_settings_from_their_environment() -> None:
             "PUBLIC_URL": "https://example.org/tools/",
             "QUARTET_ADMIN_KEY": "a" * 32,
             "QUARTET_SECRET": "b" * 32,
-            "FLAGBIT_COMPARISON": "strict",
+            "TEASHOP_KETTLES": "3",
             "QUARTET_LOG_LEVEL": "DEBUG",
         },
         {"port": 1, "workers": 3, "demo": "1", "data": "somewhere", "access_log": "1"},
+        [TEASHOP],
     )
-    assert Settings.load(settings.environment()) == settings
+    environment = {"QUARTET_SECRET_FILE": "/nowhere", "QUARTET_HOST": "elsewhere", "HOME": "/"}
+    settings.hand_over(environment, [TEASHOP])
+    assert Settings.load(environment, products=[TEASHOP]) == settings
     assert settings.database_url == "postgresql+psycopg://u:p@h/d"
-    assert settings.comparison is Comparison.STRICT
+    assert settings.of(KETTLES) == 3
+    assert environment["HOME"] == "/"
 
 
 WRONG = [
@@ -64,7 +74,10 @@ WRONG = [
     ("QUARTET_WORKERS", "0", "'0'", "a whole number from 1"),
     ("QUARTET_DEMO", "maybe", "'maybe'", "1, true, yes or on"),
     ("QUARTET_LOG_LEVEL", "loud", "'loud'", "debug, info, warning or error"),
-    ("FLAGBIT_COMPARISON", "weak", "'weak'", "state or strict"),
+    ("TEASHOP_KETTLES", "three", "'three'", "Give a whole number of kettles."),
+    ("QUARTET_TRUSTED_PROXIES", "proxy.example", "'proxy.example'", "such as 127.0.0.1,10.0.0.0/8"),
+    ("QUARTET_TRUSTED_PROXIES", "10.0.0.1/8", "'10.0.0.1/8'", "such as 127.0.0.1,10.0.0.0/8"),
+    ("QUARTET_TRUSTED_PROXIES", "*,10.0.0.1", "'*,10.0.0.1'", "or *"),
     ("PUBLIC_URL", "example.org", "'example.org'", "https://example.org"),
     ("PUBLIC_URL", "https://[", "'https://['", "https://example.org"),
     ("PUBLIC_URL", "https://a@b", "'https://a@b'", "https://example.org"),
@@ -83,12 +96,51 @@ def test_a_wrong_value_is_refused_by_name_with_the_remedy(
     name: str, value: str, seen: str, expected: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.load({name: value})
+        Settings.load({name: value}, products=[TEASHOP])
     message = str(caught.value)
     assert message.startswith(name)
     assert seen in message
     assert expected in message
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "10.0.0.0/8,fd00::/8,127.0.0.1", "*"])
+def test_proxies_are_addresses_networks_or_all(value: str) -> None:
+    assert Settings.load({"QUARTET_TRUSTED_PROXIES": value}).trusted_proxies == value
+
+
+def test_a_secret_that_is_a_key_is_refused() -> None:
+    """Who may use the key could make any other."""
+    with pytest.raises(SettingsError, match=r"are the same.*openssl rand"):
+        Settings.load({"QUARTET_SECRET": "a" * 32, "QUARTET_ADMIN_KEY": "a" * 32})
+
+
+def test_several_faults_are_one_line_that_counts_the_others() -> None:
+    with pytest.raises(SettingsError, match=r"^QUARTET_PORT is 'x'.*\(2 more: 'check-config'"):
+        Settings.load({"QUARTET_PORT": "x", "QUARTET_WORKERS": "x", "QUARTET_DEMO": "x"})
+
+
+# -- a product's own rows -------------------------------------------------------------------------
+
+
+def test_a_product_reads_its_own_rows_typed_and_with_their_default() -> None:
+    assert Settings.load({}, products=[TEASHOP]).of(KETTLES) == 1
+    assert Settings().of(KETTLES) == 1
+    assert Settings.load({"TEASHOP_KETTLES": "2"}, products=[TEASHOP]).of(KETTLES) == 2
+
+
+@pytest.mark.parametrize("row", [KETTLES, replace(KETTLES, variable="TEA_KETTLES")])
+def test_a_row_that_the_server_would_not_read_is_refused(row: Setting[int]) -> None:
+    row = row if row is not KETTLES else replace(row, flag="--kettles")
+    with pytest.raises(ValueError, match=r"has to begin with TEASHOP_ and to have no flag"):
+        replace(TEASHOP, settings=(row,))
+
+
+def test_the_page_shows_the_products_rows_and_never_a_secret() -> None:
+    page = reference([TEASHOP])
+    assert "Of Tea shop:" in page
+    assert "| `TEASHOP_KETTLES` |  | number | `1` | How many kettles are on. |" in page
+    assert "`DATABASE_URL_FILE`, `QUARTET_ADMIN_KEY_FILE`, `QUARTET_SECRET_FILE`" in page
 
 
 def test_a_wrong_flag_is_named_as_the_flag() -> None:

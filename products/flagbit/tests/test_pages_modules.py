@@ -32,46 +32,6 @@ def run(modules: Path) -> Run:
     return lambda module, expression, **given: node.evaluate(modules / module, expression, **given)
 
 
-# -- merging --------------------------------------------------------------------------------------
-
-GONE = "(gone)"
-# base, mine, theirs -> who changed it, what is merged with my choice, and with theirs
-CASES = [
-    ("a", "a", "a", "nobody", "a", "a"),
-    ("a", "b", "a", "me", "b", "b"),
-    ("a", "a", "b", "them", "b", "b"),
-    ("a", "b", "b", "both", "b", "b"),
-    ("a", "b", "c", "clash", "b", "c"),
-    (GONE, "b", GONE, "me", "b", "b"),
-    (GONE, GONE, "c", "them", "c", "c"),
-    (GONE, "b", "c", "clash", "b", "c"),
-    ("a", GONE, "a", "me", GONE, GONE),
-    ("a", "a", GONE, "them", GONE, GONE),
-    ("a", GONE, GONE, "both", GONE, GONE),
-    ("a", GONE, "c", "clash", GONE, "c"),
-    ("a", None, "a", "me", None, None),
-    ({"x": 1, "y": 2}, {"y": 2, "x": 1}, {"x": 1, "y": 3}, "them", {"x": 1, "y": 3}, None),
-]
-
-
-@pytest.mark.parametrize(("base", "mine", "theirs", "by", "kept", "given_way"), CASES)
-def test_fields_are_merged_three_ways(
-    run: Run, base: Any, mine: Any, theirs: Any, by: str, kept: Any, given_way: Any
-) -> None:
-    versions = [{} if each == GONE else {"f": each} for each in (base, mine, theirs)]
-    expression = """(() => {
-        const rows = m.compare(...given.versions.map((one) => new Map(Object.entries(one))));
-        const value = (fields) => fields.get("f") === undefined ? "(gone)" : fields.get("f");
-        return [rows.map((row) => row.by), value(m.merged(rows)),
-          value(m.merged(rows, new Map([["f", "theirs"]])))];
-    })()"""
-    who, with_mine, with_theirs = run("merge.js", expression, versions=versions)
-    assert who == ([by] if any(versions) else [])
-    assert with_mine == kept
-    if by == "clash":
-        assert with_theirs == given_way
-
-
 # -- agreeing with the server ---------------------------------------------------------------------
 
 
@@ -88,35 +48,64 @@ def test_a_member_that_the_page_does_not_know_is_edited_along(run: Run) -> None:
     """A save puts the whole document there: what a newer server added must be in it."""
     state = {"flag": "f", "environment": "e", "enabled": True, "rules": [], "revision": 3}
     state |= {"fallthrough": {"variant": "on"}, "off_variant": None, "starts_at": "2026-01-01"}
-    content, fields = run(
-        "fields.js",
-        "[m.content(given.state), [...m.split('state', given.state).keys()]]",
-        state=state,
-    )
-    assert content["starts_at"] == "2026-01-01"
-    assert "revision" not in content
-    assert fields == ["enabled", "rules", "fallthrough", "off_variant", "starts_at"]
+    content = run("fields.js", "m.content(given.state)", state=state)
+    assert list(content) == ["enabled", "rules", "fallthrough", "off_variant", "starts_at"]
 
 
-def test_splitting_and_joining_gives_the_same_flag(run: Run) -> None:
-    flag = {
-        "type": "object",
-        "description": "",
-        "tags": ["a"],
-        "default_variant": "x",
-        "off_variant": "x",
-        "client_visible": False,
-        "archived": False,
-        "variants": {"x": {"deep": [None, 1]}, "y": {}},
-    }
-    joined = run("fields.js", "m.join('flag', m.split('flag', given.flag), 'object')", flag=flag)
-    assert joined == flag
+# -- places ---------------------------------------------------------------------------------------
+
+BASE: dict[str, Any] = {
+    "enabled": False,
+    "rules": [
+        {"id": "a", "description": "", "conditions": [], "serve": {"variant": "on"}},
+        {"id": "b", "description": "", "conditions": [], "serve": {"variant": "on"}},
+    ],
+    "fallthrough": {"variant": "off"},
+    "newer": {"x": 1},
+}
+PLACES = [
+    ({"enabled": True}, [["Switched on", ["off"], ["on"]]]),
+    (
+        {"fallthrough": {"split": {"on": 1, "off": 1}, "bucket_by": "targetingKey"}},
+        [["Everybody else gets", ["off"], ["on 50\u00a0%, off 50\u00a0%"]]],
+    ),
+    (
+        {"rules": [BASE["rules"][0] | {"serve": {"variant": "off"}}, BASE["rules"][1]]},
+        [["Rule a", ["a", "for everybody", "serve on"], ["a", "for everybody", "serve off"]]],
+    ),
+    (
+        {"rules": [BASE["rules"][1]]},
+        [["Rule a", ["a", "for everybody", "serve on"], ["(not there)"]]],
+    ),
+    (
+        {"rules": [BASE["rules"][1], BASE["rules"][0]]},
+        [
+            [
+                "Rules",
+                ["1. a: for everybody, serve on", "2. b: for everybody, serve on"],
+                ["1. b: for everybody, serve on", "2. a: for everybody, serve on"],
+            ]
+        ],
+    ),
+    ({"newer": {"x": 2}}, [["newer /x", ["1"], ["2"]]]),
+]
 
 
-def test_numbers_are_written_as_they_were_read(run: Run) -> None:
-    text = '{"a":1.0,"b":[1e21,0.10,-0.0,12345678901234567890],"c":2}'
-    assert run("json.js", "m.write(m.parse(given.text))", text=text) == text
-    assert run("json.js", "m.same(m.parse('1.0'), m.parse('1'))") is False
+@pytest.mark.parametrize(("change", "told"), PLACES)
+def test_what_changed_is_told_by_place(run: Run, change: dict[str, Any], told: list[Any]) -> None:
+    expression = """m.changes("state", given.before, given.after).map(({ path, was, is }) =>
+        [m.label("state", { path }), m.lines({ path }, was), m.lines({ path }, is)])"""
+    assert run("fields.js", expression, before=BASE, after=BASE | change) == told
+
+
+def test_the_variants_of_a_flag_are_a_place_each_and_are_not_mixed(run: Run) -> None:
+    before = {"variants": {"x": {"a": 1, "b": 1}, "y": {}}, "tags": []}
+    after = {"variants": {"x": {"a": 2, "b": 1}, "z": {}}, "tags": ["new"]}
+    expression = """m.changes("flag", given.before, given.after).map(
+        ({ path }) => m.label("flag", { path }))"""
+    told = run("fields.js", expression, before=before, after=after)
+    assert sorted(told) == ["Tags", "Variant x", "Variant y", "Variant z"]
+    assert run("fields.js", "m.WHOLE.flag") == ["/variants/*"]
 
 
 @pytest.mark.parametrize(

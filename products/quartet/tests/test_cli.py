@@ -47,7 +47,7 @@ def test_serve_has_the_options_of_the_documentation() -> None:
 @pytest.mark.parametrize(
     ("command", "does"),
     [
-        ([], "serve migrate keys"),
+        ([], "serve check-config migrate keys"),
         (["keys"], "create list revoke"),
     ],
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chassis import logs
 from chassis.headers import request_id
 
 log = logging.getLogger("chassis.access")
@@ -15,27 +17,43 @@ _LONG = 20
 
 
 class AccessLog:
-    """Logs method, path, status, time and the request's number; never a query."""
+    """Makes the request known to every line of the log that is written during it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    With `lines`, also writes one of its own: method, path, status, time; never a query. In JSON
+    there are the route, the bytes sent, the product and the key's id besides.
+    """
+
+    def __init__(self, app: ASGIApp, *, lines: bool = True) -> None:
         self._app = app
+        self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, status = time.perf_counter(), 0
-
-        async def noticing(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        began, request = time.perf_counter(), logs.Request(request_id(scope))
+        token = logs.enter(request)
         try:
-            await self._app(scope, receive, noticing)
+            await self._app(scope, receive, send)
         finally:
-            took = (time.perf_counter() - began) * 1000
-            shown = shorten(scope["path"])
-            number = request_id(scope)
-            log.info("%s %s %d %.1f ms %s", scope["method"], shown, status, took, number)
+            if self._lines:
+                _write(scope, request, (time.perf_counter() - began) * 1000)
+            logs.leave(token)
+
+
+def _write(scope: Scope, request: logs.Request, took: float) -> None:
+    path, done = shorten(scope["path"]), request.exchange
+    status = 0 if done is None else done.status
+    members: dict[str, Any] = {
+        "method": scope["method"],
+        "path": path,
+        "status": status,
+        "duration_ms": round(took, 2),
+        "product": request.product,
+    }
+    if done is not None:
+        members |= {"route": done.route, "bytes": done.sent}
+    if request.key_id is not None:
+        members["key"] = request.key_id
+    line = "%s %s %d %.1f ms"
+    log.info(line, scope["method"], path, status, took, extra={logs.MEMBERS: members})
 
 
 def shorten(path: str) -> str:
@@ -44,5 +62,6 @@ def shorten(path: str) -> str:
     >>> shorten("/cronping/ping/3b1f0a52-7c0e-4a2b-9b55-0a3f8e6f1c11")
     '/cronping/ping/3b1f…'
     """
-    parts = (f"{part[:4]}…" if len(part) >= _LONG else part for part in path.split("/"))
-    return "/".join(parts).encode("unicode_escape" if not path.isprintable() else "utf-8").decode()
+    return logs.visible(
+        "/".join(f"{part[:4]}…" if len(part) >= _LONG else part for part in path.split("/"))
+    )

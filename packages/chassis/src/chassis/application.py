@@ -16,17 +16,20 @@ from typing import Any
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chassis import logs
 from chassis.access_log import AccessLog
 from chassis.front import front
 from chassis.installation import Installation
 from chassis.lifespan import Lifespan
+from chassis.metrics import Metrics
 from chassis.problems import Unhandled
 from chassis.savings import FRONT
-from ifmatch.server.metrics import MeteredMiddleware
+from ifmatch.server.metrics import Exchange, MeteredMiddleware
 
 log = logging.getLogger("chassis.application")
 
 _HOUSEKEEPING_SECONDS = 30.0
+_MEASURING_SECONDS = 5.0
 
 
 class Application:
@@ -35,17 +38,17 @@ class Application:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self._prefix = installation.settings.prefix
+        self._metrics = Metrics(installation.databases, installation.shared)
         products = {
             product.name: product.create(installation.context(product))
             for product in installation.products
         }
         self._lifespans = {name: Lifespan(app) for name, app in products.items()}
         self._products = {name: self._metered(name, app) for name, app in products.items()}
-        self._front = self._metered(FRONT, front(installation))
+        self._front = self._metered(FRONT, front(installation, self._metrics))
         self._to_product = self._metered(FRONT, _redirect)
-        self._http: ASGIApp = Unhandled(self._dispatch, outermost=True)
-        if installation.settings.access_log:
-            self._http = AccessLog(self._http)
+        answering = Unhandled(self._dispatch, outermost=True)
+        self._http = AccessLog(answering, lines=installation.settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or the whole life of the application."""
@@ -85,7 +88,18 @@ class Application:
 
     def _metered(self, name: str, app: ASGIApp) -> MeteredMiddleware:
         savings = self.installation.savings
-        return MeteredMiddleware(app, savings.counter(name), lengths=savings.lengths)
+        count, record = savings.counter(name), self._metrics.recorder(name)
+
+        def done(exchange: Exchange) -> None:
+            count(exchange)
+            record(exchange)
+            request = logs.current()
+            if request is not None:
+                request.product, request.exchange = name or "front", exchange
+
+        metered = MeteredMiddleware(app, done, lengths=savings.lengths)
+        self._metrics.watch_in_flight(name, lambda: metered.in_flight)
+        return metered
 
     # -- starting and stopping ------------------------------------------------------------------
 
@@ -100,6 +114,7 @@ class Application:
                         await lifespan.start()
                         started.append(lifespan)
                     chores = [asyncio.create_task(self._housekeeping())]
+                    chores.append(asyncio.create_task(self._measuring()))
                     if multiprocessing.parent_process() is not None:
                         chores.append(asyncio.create_task(_leave_with_parent()))
                 except Exception as error:
@@ -133,6 +148,12 @@ class Application:
                 await asyncio.to_thread(self.installation.keys.write_last_used)
             except Exception:
                 log.exception("could not store when keys were used")
+
+    async def _measuring(self) -> None:
+        """Other processes show what this one wrote down."""
+        while True:
+            self._metrics.refresh()
+            await asyncio.sleep(_MEASURING_SECONDS)
 
 
 async def _redirect(scope: Scope, receive: Receive, send: Send) -> None:

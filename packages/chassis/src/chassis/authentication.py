@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from chassis.keys import Keys
 from chassis.limits import Limits
+from chassis.logs import note_key
 from chassis.problems import Problem
 from chassis.rate import UNLIMITED
 from chassis.rights import Principal, includes
@@ -125,6 +126,7 @@ class Authenticator:
                 "wrong-product",
                 f"This key is for {found.product}. Use one for {self._product}.",
             )
+        note_key(found.key_id)
         self._limits.of_key(found.key_id)
         return found
 

@@ -69,12 +69,27 @@ def command_line(
     def serve(**flags: Any) -> None:
         """Serve until stopped. Migrates first."""
         with _failing_clearly():
-            settings = Settings.load(None, flags)
+            settings = _settings(references, flags)
 
             from chassis.server import serve as run
 
             status = run(references, settings)
         sys.exit(status)
+
+    @group.command("check-config")
+    @_options()
+    @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+    def check_config(as_json: bool, **flags: Any) -> None:
+        """Show the settings that 'serve' would use, and what is wrong with them.
+
+        Takes the options of 'serve', and changes nothing. The status is 2 where 'serve' would not
+        start, else 0.
+        """
+        from chassis.checkup import check
+
+        report = check(references, flags)
+        click.echo(report.json() if as_json else report.text())
+        sys.exit(0 if report.fit else 2)
 
     @group.command()
     @_options(*_HERE)
@@ -211,7 +226,7 @@ def _at_the_data(
     from ifmatch.core.errors import Missing
 
     with _failing_clearly():
-        settings = Settings.load(None, flags)
+        settings = _settings(references, flags)
 
         from chassis.installation import Installation, find_product
 
@@ -232,24 +247,33 @@ def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         for setting in reversed(SETTINGS):
             if setting.flag is None or (only and setting.field not in only):
                 continue
-            shown = f"{setting.help} [{setting.variable}; default: {setting.shown_default()}]"
+            default = setting.show(setting.default)
+            shown = f"{setting.help} [{setting.variable}; default: {default}]"
             switch: dict[str, Any] = {"metavar": setting.kind.upper()}
             if setting.kind == "switch":
                 switch = {"is_flag": True, "flag_value": "1", "default": None, "type": str}
             option = click.option(setting.flag, setting.field, help=shown, **switch)
             function = option(function)
-        return function
+        config = click.option("--config", metavar="FILE", help="A file of settings, NAME=value.")
+        return config(function)
 
     return decorate
 
 
 def _installation(references: Sequence[str], flags: dict[str, Any]) -> Installation:
-    settings = Settings.load(None, flags)
+    settings = _settings(references, flags)
 
     from chassis.installation import Installation, find_product
 
     products = [find_product(reference) for reference in references]
     return Installation.open(products, settings, serving=False)
+
+
+def _settings(references: Sequence[str], flags: dict[str, Any]) -> Settings:
+    """The settings, with those that the command's products bring."""
+    from chassis.installation import find_product
+
+    return Settings.load(None, flags, [find_product(reference) for reference in references])
 
 
 class _failing_clearly:  # noqa: N801 (read as a word of the language)

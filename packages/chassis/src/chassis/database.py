@@ -6,10 +6,12 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
@@ -37,6 +39,14 @@ class FileUnusable(OperatorError):
     """The SQLite file is none, or cannot be opened; the message says what to do."""
 
 
+class Standing(Enum):
+    """How the schema of a database stands to the migrations that this version knows."""
+
+    CURRENT = "current"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
 class Database:
     """One product's database. `reading` and `writing` give connections in a transaction.
 
@@ -57,6 +67,25 @@ class Database:
             return cls(name, _postgresql(settings.database_url, name))
         settings.data.mkdir(parents=True, exist_ok=True)
         return cls(name, _sqlite(settings.data / f"{name}.db"))
+
+    @classmethod
+    def look_at(cls, settings: Settings, name: str) -> Database:
+        """Open it for `reading` alone, so that not even a file beside SQLite's is made.
+
+        The SQLite file has to be there.
+        """
+        if settings.database_url is not None:
+            return cls.open(settings, name)
+        path = (settings.data / f"{name}.db").absolute()
+        # Where nobody has it open, it is whole without a log; opening the log would make files.
+        how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+        url = f"file:{quote(str(path))}?{how}"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(url, uri=True, check_same_thread=False)
+
+        shown = URL.create("sqlite+pysqlite", database=str(path))
+        return cls(name, create_engine(shown, creator=connect, poolclass=NullPool))
 
     @classmethod
     def is_made(cls, settings: Settings, name: str) -> bool:
@@ -120,6 +149,15 @@ class Database:
     def is_current(self, script_location: str) -> bool:
         """Whether nothing is left to migrate."""
         return self._applied() == _heads(script_location)
+
+    def standing(self, script_location: str) -> Standing:
+        """Whether the schema is current, older, or not of this version's making."""
+        with _explaining(self.engine):
+            applied = self._applied()
+        if applied == _heads(script_location):
+            return Standing.CURRENT
+        known = {one.revision for one in _scripts(script_location).walk_revisions()}
+        return Standing.PENDING if applied <= known else Standing.UNKNOWN
 
     def _applied(self) -> frozenset[str]:
         with self.reading() as connection:
@@ -256,10 +294,12 @@ class DataLock:
     memory that another one would change. It is the system's lock, so it goes with the process.
     """
 
-    def __init__(self, data: Path, *, shared: bool = False) -> None:
+    def __init__(self, data: Path, *, shared: bool = False, quietly: bool = False) -> None:
+        """Take it; raises DataInUse. `quietly` leaves no trace of it for others to read."""
         import fcntl
 
-        data.mkdir(parents=True, exist_ok=True)
+        if not quietly:
+            data.mkdir(parents=True, exist_ok=True)
         self._file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -267,6 +307,8 @@ class DataLock:
             holder = os.read(self._file, 20).decode("ascii", "replace").strip()
             self.release()
             raise DataInUse(_in_use(data, holder, shared=shared)) from None
+        if quietly:
+            return
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

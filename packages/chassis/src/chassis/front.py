@@ -15,6 +15,8 @@ from chassis.authentication import CHALLENGE, host_of, require
 from chassis.described import DescribedAPI
 from chassis.form import form_of
 from chassis.installation import Installation
+from chassis.metrics import Metrics
+from chassis.metrics import routes as metrics_routes
 from chassis.overview import overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
@@ -34,7 +36,7 @@ _LINK_IS_SPENT = (
 _KEY_IS_UNKNOWN = "This key is not known, or may not sign in. Check it, or ask for another one."
 
 
-def front(installation: Installation) -> Starlette:
+def front(installation: Installation, metrics: Metrics) -> Starlette:
     """The application for every address that is not a product's."""
     pages = _Front(installation)
     app = Starlette(
@@ -52,6 +54,7 @@ def front(installation: Installation) -> Starlette:
             *sessions_page.routes(installation),
             Mount("/api/v1", api(installation)),
             *SHARED.routes(),
+            *metrics_routes(installation, metrics),
         ]
     )
     problems.install(app)

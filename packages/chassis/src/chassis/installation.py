@@ -19,7 +19,7 @@ from chassis.product import Context, Product
 from chassis.rights import Roles
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
-from chassis.secret import FILE_NAME, SecretDamaged, digest, load_secret
+from chassis.secret import FILE_NAME, digest, load_secret
 from chassis.sessions import Sessions
 from chassis.settings import OperatorError, Settings, SettingsError
 from chassis.stopping import Stopping
@@ -40,6 +40,7 @@ class Installation:
     databases: Mapping[str, Database]
     lock: DataLock | None
     savings: Savings
+    shared: Path | None = None
     stopping: Stopping = field(default_factory=Stopping)
     limits: Limits = field(init=False)
 
@@ -81,14 +82,14 @@ class Installation:
                 database.close()
             if lock is not None:
                 lock.release()
-            said = _explain(error, settings)
+            said = explain(error, settings)
             if said is None:
                 raise
             raise CannotStart(said) from error
         keys = Keys(databases[DATABASE], secret, roles_of(products if known is None else known))
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
-        return cls(settings, products, keys, sessions, databases, lock, savings)
+        return cls(settings, products, keys, sessions, databases, lock, savings, shared)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""
@@ -152,17 +153,22 @@ def _prepare(
     databases[DATABASE].migrate(MIGRATIONS)
     secret = load_secret(settings.data, settings.secret)
     with databases[DATABASE].writing() as connection:
-        _check_secret(connection, secret)
+        check_secret(connection, secret)
     for product in products:
         databases[product.name].migrate(product.migrations)
     return secret
 
 
-def _check_secret(connection: Connection, secret: bytes) -> None:
-    """Keys are hashed with the secret: with another one, every key would be unknown."""
+def check_secret(connection: Connection, secret: bytes, *, marking: bool = True) -> None:
+    """Keys are hashed with the secret: with another one, every key would be unknown.
+
+    The first one is marked as that of this database. Raises SettingsError for another one.
+    """
     mark = digest(secret, "deployment", "fingerprint")
     known = select(deployment.c.value).where(deployment.c.name == "secret")
     kept = connection.execute(known).scalar_one_or_none()
+    if kept is None and not marking:
+        return
     if kept is None:
         try:
             with connection.begin_nested():
@@ -177,9 +183,9 @@ def _check_secret(connection: Connection, secret: bytes) -> None:
         )
 
 
-def _explain(error: BaseException, settings: Settings) -> str | None:
+def explain(error: BaseException, settings: Settings) -> str | None:
     """What to tell the operator; None for what has to be seen with its traceback."""
-    if isinstance(error, OperatorError | SecretDamaged):
+    if isinstance(error, OperatorError):
         return str(error)
     if isinstance(error, OperationalError) and settings.on_postgresql:
         return (

@@ -15,7 +15,7 @@ from chassis.database import Database
 from chassis.keys import Keys
 from chassis.rights import Principal, ProductRole
 from chassis.sessions import Sessions
-from chassis.settings import Settings
+from chassis.settings import Setting, Settings, prefix_of
 from chassis.stopping import Stopping
 from ifmatch import ETag
 
@@ -76,6 +76,8 @@ class Product:
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
     `roles` are those that keys may have besides admin, write and read. `record_key` writes down in
     the product's audit who changed a key outside of it: as it was (None: it is new) and as it is.
+    `settings` are its own rows of the table; their variables begin with its name. `variables` are
+    those that begin so and mean something to its other commands, not to the server.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
     asks for it again every few seconds. `first_step` is what a newcomer does there.
     """
@@ -90,3 +92,14 @@ class Product:
     record_key: RecordKey = _writes_nothing_down
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""
+    settings: tuple[Setting[Any], ...] = ()
+    variables: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse rows that the server would not read, or whose flag no command has."""
+        for row in self.settings:
+            if not row.variable.startswith(prefix_of(self.name)) or row.flag is not None:
+                raise ValueError(
+                    f"The setting {row.variable} of {self.name} has to begin with "
+                    f"{prefix_of(self.name)} and to have no flag. Rename it."
+                )

@@ -8,6 +8,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from chassis.setting import OperatorError
+
 SHORTEST_SECRET = 32
 """Characters: what hex makes of 128 bits."""
 
@@ -17,7 +19,7 @@ LONGEST_SECRET = 512
 FILE_NAME = "secret.key"
 
 
-class SecretDamaged(Exception):
+class SecretDamaged(OperatorError):
     """The file with the secret is not whole; the message says what to do."""
 
 

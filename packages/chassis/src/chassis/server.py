@@ -16,13 +16,15 @@ from typing import Any, TextIO
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from chassis import logs
 from chassis.application import Application
 from chassis.installation import CannotStart, Installation, find_product
 from chassis.keys import UnfitKey
+from chassis.metrics import forget
 from chassis.product import Product
 from chassis.settings import Settings
 
-PRODUCTS_VARIABLE = "QUARTET_PRODUCTS"
+PRODUCTS_VARIABLE = "CHASSIS_PRODUCTS"
 """Which products a worker process serves: references with commas between."""
 
 SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -47,12 +49,12 @@ def build(
 
 def from_environment() -> Application:
     """The application as the environment describes it: for worker processes."""
-    settings = Settings.load()
+    products = [find_product(one) for one in os.environ[PRODUCTS_VARIABLE].split(",")]
+    settings = Settings.load(products=products)
     configure_logging(settings)
-    references = os.environ[PRODUCTS_VARIABLE].split(",")
     shared = Path(os.environ[SHARED_VARIABLE])
     try:
-        return build([find_product(reference) for reference in references], settings, shared)
+        return build(products, settings, shared)
     except CannotStart as error:
         # The parent starts another worker, which may find the database back.
         log.error("a worker cannot start: %s", error)  # noqa: TRY400 (the message says it all)
@@ -101,7 +103,7 @@ def _serve_with_workers(
     for database in installation.databases.values():
         database.close()
     settings = installation.settings
-    os.environ.update(settings.environment())
+    settings.hand_over(os.environ, installation.products)
     os.environ[PRODUCTS_VARIABLE] = ",".join(references)
     config = uvicorn.Config(
         _FACTORY,
@@ -112,7 +114,7 @@ def _serve_with_workers(
     )
     with TemporaryDirectory(prefix="quartet-") as shared:  # for this user alone
         os.environ[SHARED_VARIABLE] = shared
-        supervisor = _Supervisor(config, sockets=[listener])
+        supervisor = _Supervisor(config, [listener], Path(shared))
         supervisor.run()
     failed = any(
         process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes
@@ -121,17 +123,26 @@ def _serve_with_workers(
 
 
 class _Supervisor(Multiprocess):
-    """Notices at once that a worker died which it was waiting for.
+    """Notices at once that a worker died, and takes away what was true of it alone.
 
     uvicorn asks each for a sign of life through a pipe, of whose far end it keeps a copy: one that
     is killed between the question and the answer would be waited for to the end of the time, and
     all the others with it.
     """
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], shared: Path) -> None:
+        super().__init__(config, sockets)
+        self._shared = shared
+        self._known: set[int] = set()
+
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
             process.child_conn.close()  # the worker has its own by now
         super().keep_subprocess_alive()
+        living = {process.pid for process in self.processes if process.pid is not None}
+        for gone in self._known - living:
+            forget(gone, self._shared)
+        self._known = living
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -217,11 +228,9 @@ def address_of(settings: Settings, listener: socket.socket) -> str:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Lines for people on standard error."""
+    """Lines on standard error, for people or programs, as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
-    )
+    handler.setFormatter(logs.formatter(settings.log_format))
     handler.set_name("chassis")
     root = logging.getLogger()
     root.handlers = [old for old in root.handlers if old.get_name() != "chassis"] + [handler]

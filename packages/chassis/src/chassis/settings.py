@@ -1,30 +1,71 @@
-"""All settings, from flags and the environment, checked once at the start.
+"""All settings, from flags, the environment and files, checked once at the start.
 
-`SETTINGS` is the one table: reading, the help of the commands and the reference page follow it.
-A flag comes before the environment, the environment before the default. Every complaint names the
-setting, what was seen (never a secret) and what to do.
+`SETTINGS` is the one table: reading, the help of the commands and the reference page follow it;
+products bring rows of their own. Every complaint names the setting, what was seen (never a secret)
+and what to do. `chassis.sources` says which source comes before which.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from chassis.rate import Rate
 from chassis.secret import LONGEST_SECRET, SHORTEST_SECRET
-from ifmatch.core.conditions import Comparison
+from chassis.setting import OperatorError, Setting, SettingsError, Value
+from chassis.sources import Reading, read
+
+__all__ = [
+    "SETTINGS",
+    "BringsSettings",
+    "OperatorError",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "prefix_of",
+    "read_settings",
+    "reference",
+]
+
+PREFIX = "QUARTET_"
 
 
-class OperatorError(Exception):
-    """Something that the operator can mend; the message says how."""
+class BringsSettings(Protocol):
+    """What a product is to its settings.
+
+    `variables` are those that begin with its name and are not settings of the server, such as
+    those of its command line's client.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def settings(self) -> Sequence[Setting[Any]]: ...
+    @property
+    def variables(self) -> Sequence[str]: ...
 
 
-class SettingsError(OperatorError):
-    """A setting that cannot be used; the message says which, why, and what to do."""
+class LogFormat(StrEnum):
+    """How a line of the log looks: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class MetricsMode(StrEnum):
+    """Who may read the figures at `/metrics`: nobody, who has a key that may read, or anybody."""
+
+    OFF = "off"
+    KEY = "key"
+    OPEN = "open"
 
 
 _PER_KEY, _PER_ADDRESS = Rate(1000, 5000), Rate(500, 2500)
@@ -47,40 +88,59 @@ class Settings:
     trusted_proxies: str = "127.0.0.1"
     rate_per_key: Rate = _PER_KEY
     rate_per_address: Rate = _PER_ADDRESS
-    comparison: Comparison = Comparison.STATE
     log_level: str = "info"
     access_log: bool = False
+    log_format: LogFormat = LogFormat.TEXT
+    metrics: MetricsMode = MetricsMode.KEY
+    of_products: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the products' own rows, by variable; ask `of`."""
 
     @classmethod
     def load(
         cls,
         environment: Mapping[str, str] | None = None,
         flags: Mapping[str, object] | None = None,
+        products: Sequence[BringsSettings] = (),
     ) -> Settings:
-        """Read flags (by field name; None where not given), then the environment.
+        """Read flags (by field name; None where not given), then the environment, then files.
 
-        Raises SettingsError.
+        Raises SettingsError for the first fault.
         """
-        environment = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
-        for setting in SETTINGS:
-            flag = (flags or {}).get(setting.field)
-            if flag is not None:
-                values[setting.field] = setting.read(str(flag), setting.flag or setting.variable)
-            elif environment.get(setting.variable):
-                values[setting.field] = setting.read(
-                    environment[setting.variable], setting.variable
-                )
-        settings = cls(**values)
-        settings._check_together()
-        return settings
+        reading = read_settings(environment, flags, products)
+        faults = [*reading.faults, *cls.of_reading(reading).contradictions()]
+        if faults:
+            more = len(faults) - 1
+            said = f" ({more} more: 'check-config' shows all.)" if more else ""
+            raise SettingsError(faults[0] + said)
+        return cls.of_reading(reading)
 
-    def environment(self) -> dict[str, str]:
-        """The environment that `load` reads these very settings from: for worker processes."""
-        shown = {
-            setting.variable: setting.write(getattr(self, setting.field)) for setting in SETTINGS
-        }
-        return {name: text for name, text in shown.items() if text is not None}
+    @classmethod
+    def of_reading(cls, reading: Reading) -> Settings:
+        """The settings that were read; a setting with a fault has its default."""
+        ours, own = {}, {}
+        for one in reading.found:
+            if one.setting in SETTINGS:
+                ours[one.setting.field] = one.value
+            else:
+                own[one.setting.variable] = one.value
+        return cls(**ours, of_products=own)
+
+    def of(self, setting: Setting[Value]) -> Value:
+        """The value of a product's own setting."""
+        value: Value = self.of_products.get(setting.variable, setting.default)
+        return value
+
+    def hand_over(
+        self, environment: MutableMapping[str, str], products: Sequence[BringsSettings] = ()
+    ) -> None:
+        """Change the environment so that `load` reads these very settings: for worker processes."""
+        for setting in _rows(products):
+            ours = setting in SETTINGS
+            text = setting.write(getattr(self, setting.field) if ours else self.of(setting))
+            for name in setting.variables:  # a secret may have come from a file
+                environment.pop(name, None)
+            if text is not None:
+                environment[setting.variable] = text
 
     @property
     def on_postgresql(self) -> bool:
@@ -103,12 +163,46 @@ class Settings:
     def is_https(self) -> bool:
         return self.public_url is not None and self.public_url.startswith("https:")
 
-    def _check_together(self) -> None:
+    def contradictions(self) -> list[str]:
+        """What does not go together, with the remedy."""
+        found = []
         if self.workers > 1 and not self.on_postgresql and not self.shared_sqlite:
-            raise SettingsError(
+            found.append(
                 f"--workers {self.workers}: with SQLite one process serves. Set DATABASE_URL to a "
                 "PostgreSQL database, or add --shared-sqlite, which is correct but slow."
             )
+        if self.secret is not None and self.secret == self.admin_key:
+            found.append(
+                "QUARTET_SECRET and QUARTET_ADMIN_KEY are the same: whoever has the key could make "
+                "any other. Make another secret with 'openssl rand -hex 32'."
+            )
+        return found
+
+
+def read_settings(
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+    products: Sequence[BringsSettings] = (),
+) -> Reading:
+    """Every setting with its source, and the faults of all of them."""
+    return read(
+        _rows(products),
+        os.environ if environment is None else environment,
+        flags or {},
+        prefixes=(PREFIX, *(prefix_of(product.name) for product in products)),
+        others=[name for product in products for name in product.variables],
+    )
+
+
+def prefix_of(product: str) -> str:
+    """What the variables of a product begin with."""
+    return f"{product.upper()}_"
+
+
+def _rows(products: Sequence[BringsSettings]) -> list[Setting[Any]]:
+    """The rows of the server and the products'; products may share one."""
+    own = (row for product in products for row in product.settings)
+    return [*SETTINGS, *{row.variable: row for row in own}.values()]
 
 
 # -- reading single values; each raises ValueError with what was expected ---------------------
@@ -192,55 +286,45 @@ def _level(value: str) -> str:
     return value.lower()
 
 
-def _comparison(value: str) -> Comparison:
-    if value.lower() not in ("state", "strict"):
-        raise ValueError("state or strict")
-    return Comparison(value.lower())
+def _network(value: str) -> str:
+    """An address or network as it was written, once it was understood."""
+    ip_network(value)
+    return value
+
+
+def _proxies(value: str) -> str:
+    """As uvicorn takes them; it would take a name, too, and never find it in an address."""
+    if value == "*":
+        return value
+    try:
+        return ",".join(_network(one.strip()) for one in value.split(","))
+    except ValueError as error:
+        expected = "addresses or networks with commas between, such as 127.0.0.1,10.0.0.0/8; or *"
+        raise ValueError(expected) from error
+
+
+def _log_format(value: str) -> LogFormat:
+    if value.lower() not in tuple(LogFormat):
+        raise ValueError("text or json")
+    return LogFormat(value.lower())
+
+
+def _metrics(value: str) -> MetricsMode:
+    if value.lower() not in tuple(MetricsMode):
+        raise ValueError("off, key or open")
+    return MetricsMode(value.lower())
 
 
 # -- the table -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One row: where it comes from, what it means, and how it is read."""
-
-    field: str
-    variable: str
-    flag: str | None
-    kind: str
-    parse: Callable[[str], Any]
-    help: str
-    secret: bool = False
-
-    @property
-    def default(self) -> Any:
-        return next(known.default for known in fields(Settings) if known.name == self.field)
-
-    def read(self, text: str, called: str) -> Any:
-        """The typed value; raises SettingsError, naming it as the user did."""
-        try:
-            return self.parse(text.strip())
-        except ValueError as expected:
-            seen = f"{len(text)} characters" if self.secret else repr(text[:80])
-            raise SettingsError(f"{called} is {seen}. Give {expected}.") from None
-
-    def write(self, value: Any) -> str | None:
-        """The text that `read` makes `value` of; None for a value that is not set."""
-        if value is None:
-            return None
-        if isinstance(value, bool):
-            return "1" if value else "0"
-        return str(value.value if isinstance(value, Comparison) else value)
-
-    def shown_default(self) -> str:
-        """The default, for people."""
-        if isinstance(self.default, bool):
-            return "on" if self.default else "off"
-        return self.write(self.default) or "none"
+def _with_defaults(*rows: Setting[Any]) -> tuple[Setting[Any], ...]:
+    """The rows with the defaults that `Settings` has."""
+    defaults = {one.name: one.default for one in fields(Settings)}
+    return tuple(replace(row, default=defaults[row.field]) for row in rows)
 
 
-SETTINGS: tuple[Setting, ...] = (
+SETTINGS: tuple[Setting[Any], ...] = _with_defaults(
     Setting("host", "QUARTET_HOST", "--host", "address", _text, "The address to listen on."),
     Setting("port", "QUARTET_PORT", "--port", "number", _port, "The port to listen on."),
     Setting(
@@ -312,7 +396,7 @@ SETTINGS: tuple[Setting, ...] = (
         "QUARTET_TRUSTED_PROXIES",
         None,
         "addresses",
-        _text,
+        _proxies,
         "Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks with "
         "commas between, or *.",
     ),
@@ -334,15 +418,6 @@ SETTINGS: tuple[Setting, ...] = (
         "keys.",
     ),
     Setting(
-        "comparison",
-        "FLAGBIT_COMPARISON",
-        None,
-        "state or strict",
-        _comparison,
-        "How If-Match compares in FlagBit: the state, with weak tags, or strictly, with strong "
-        "ones (RFC 9110 section 13.1.1).",
-    ),
-    Setting(
         "log_level",
         "QUARTET_LOG_LEVEL",
         "--log-level",
@@ -358,37 +433,65 @@ SETTINGS: tuple[Setting, ...] = (
         _switch,
         "A line for each request: method, path with long parts cut, status, time.",
     ),
+    Setting(
+        "log_format",
+        "QUARTET_LOG_FORMAT",
+        "--log-format",
+        "text or json",
+        _log_format,
+        "How a line of the log looks: for people, or as one JSON object.",
+    ),
+    Setting(
+        "metrics",
+        "QUARTET_METRICS",
+        "--metrics",
+        "off, key or open",
+        _metrics,
+        "Who may read the figures at /metrics: nobody, who sends a key of no product that may "
+        "read, or anybody.",
+    ),
 )
 
 
-def reference() -> str:
+def reference(products: Sequence[BringsSettings] = ()) -> str:
     """The reference page, as Markdown."""
     lines = [
         "# Settings",
         "",
-        "A flag comes before the environment, the environment before the default. Settings are",
-        "checked at the start; a value that cannot be used stops it with a message that says what",
-        "to give instead. This page is made from the table in `chassis.settings`:",
-        "`python -m chassis.settings > docs/reference/settings.md`.",
+        "A flag comes before the environment, the environment before the file of `--config`, that",
+        "before the default. Settings are checked at the start; a value that cannot be used, or a",
+        "name that is in no table, stops it with a message that says what to give instead.",
+        "`quartet check-config` shows what would be used and where it comes from, and changes",
+        "nothing: [before you start it](../how-to/run.md#before-you-start-it). This page is made",
+        "from the tables: `python -m quartet.reference docs`.",
         "",
-        "| environment | flag | type | default | what it does |",
-        "|---|---|---|---|---|",
+        *_table(SETTINGS),
     ]
-    for one in SETTINGS:
-        flag = f"`{one.flag}`" if one.flag else ""
-        default = f"`{one.shown_default()}`" if one.default is not None else "none"
-        lines.append(f"| `{one.variable}` | {flag} | {one.kind} | {default} | {one.help} |")
+    for product in products:
+        if product.settings:
+            lines += ["", f"Of {product.title}:", "", *_table(product.settings)]
     lines += [
         "",
         "Switches take `1`, `true`, `yes` or `on`, and `0`, `false`, `no` or `off`; as a flag they",
-        "stand alone. Secrets have no flag, because the arguments of a program are seen by",
-        "everybody on the machine.",
+        "stand alone. An empty variable is as if absent.",
+        "",
+        "Secrets have no flag, because the arguments of a program are seen by everybody on the",
+        "machine. Each can be in a file, as containers and systemd hand them over:",
+        f"{', '.join(f'`{row.variables[1]}`' for row in SETTINGS if row.secret)}",
+        "name it. Space around the secret is left out.",
+        "",
+        "`--config FILE` reads settings from a file: a `NAME=value` on each line, with the names",
+        "of the table. Quotes around a value are taken off; a line that begins with `#` is a",
+        "comment.",
         "",
     ]
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(reference())
+def _table(rows: Sequence[Setting[Any]]) -> list[str]:
+    lines = ["| environment | flag | type | default | what it does |", "|---|---|---|---|---|"]
+    for one in rows:
+        flag = f"`{one.flag}`" if one.flag else ""
+        default = f"`{one.show(one.default)}`" if one.default is not None else "none"
+        lines.append(f"| `{one.variable}` | {flag} | {one.kind} | {default} | {one.help} |")
+    return lines

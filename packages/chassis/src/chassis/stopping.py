@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 
 
 class Stopping:
@@ -23,7 +24,8 @@ class Stopping:
         self._set = True
         # No lock: a signal's handler may interrupt the thread that holds it.
         for loop, event in tuple(self._waiting):
-            loop.call_soon_threadsafe(event.set)
+            with suppress(RuntimeError):  # a loop that has ended; the others must still hear
+                loop.call_soon_threadsafe(event.set)
 
     async def wait(self) -> None:
         """Return when the server was asked to stop."""

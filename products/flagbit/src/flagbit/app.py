@@ -22,6 +22,7 @@ from flagbit.api import audit, environments, flags, keys, projects, states
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.evaluations import Evaluations
+from flagbit.settings import COMPARISON
 
 ENVIRONMENTS = {"development": "Development", "production": "Production"}
 """What a new installation starts with."""
@@ -31,7 +32,7 @@ API_VERSION = "0.1.0"
 
 def create(context: Context) -> Starlette:
     """FlagBit on its database, which has been migrated."""
-    db = FlagDatabase(context.database, context.settings.comparison)
+    db = FlagDatabase(context.database, context.settings.of(COMPARISON))
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     routes: list[BaseRoute] = [
         Mount("/api/v1", api(context, db)),

@@ -9,6 +9,7 @@ from chassis.rights import Principal, Role
 from flagbit.app import ENVIRONMENTS
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery
 from flagbit.rules import normal_flag, normal_state
+from flagbit.settings import COMPARISON
 
 ADA = Principal("", "Ada (sample)", Role.ADMIN)
 GRACE = Principal("", "Grace (sample)", Role.ADMIN)
@@ -93,7 +94,7 @@ STATES: dict[tuple[str, str], dict[str, Any]] = {
 
 def fill(context: Context) -> None:
     """Put the samples in, unless there are flags already."""
-    db = FlagDatabase(context.database, context.settings.comparison)
+    db = FlagDatabase(context.database, context.settings.of(COMPARISON))
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     if db.flags(DEFAULT_PROJECT, FlagQuery()).value:
         return

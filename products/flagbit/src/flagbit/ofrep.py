@@ -35,6 +35,7 @@ from flagbit.db import DEFAULT_PROJECT
 from flagbit.evaluations import CompiledFlag, Evaluations
 from flagbit.product import CLIENT, SERVER
 from flagbit.rules import TargetingKeyMissing
+from flagbit.settings import COMPARISON
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
 from ifmatch.core.tags import state_digest
@@ -63,7 +64,7 @@ def application(
         authorize=asking.who,
         safe=True,
         max_content=MAX_CONTEXT,
-        comparison=context.settings.comparison,
+        comparison=context.settings.of(COMPARISON),
     )
 
     async def evaluate_all(request: Request) -> Response:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, ProductRole
+from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
 
 SERVER = ProductRole("server", "evaluates every flag of one environment", bound="environment")
 CLIENT = ProductRole(
@@ -34,13 +35,13 @@ def _demo(context: Context) -> None:
 def _state(context: Context, principal: Principal) -> Iterable[Fact]:
     from flagbit.db import FlagDatabase
 
-    return FlagDatabase(context.database, context.settings.comparison).facts(principal)
+    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
 
 
 def _record_key(context: Context, *change: Any) -> None:
     from flagbit.db import FlagDatabase
 
-    FlagDatabase(context.database, context.settings.comparison).record_key(*change)
+    FlagDatabase(context.database, context.settings.of(COMPARISON)).record_key(*change)
 
 
 PRODUCT = Product(
@@ -54,4 +55,6 @@ PRODUCT = Product(
     record_key=_record_key,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    settings=SETTINGS,
+    variables=CLIENT_VARIABLES,
 )

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import text
 
 from chassis import problems
+from chassis.events import Channel
 from chassis.pages import environment
 from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, ProductRole, Role
+from chassis.stopping import Stopping
 from ifmatch import Conflict, ETag, Missing, Outcome, Verdict, canonical, state_tag
 
 LIFE: list[str] = []
@@ -148,6 +150,21 @@ def create(context: Context) -> FastAPI:
             raise RuntimeError("broken")
 
         return StreamingResponse(chunks())
+
+    told, deaf = Channel(context.stopping), Channel(Stopping())
+
+    @app.api_route("/events", methods=["GET", "HEAD"])
+    async def events(request: Request) -> Response:
+        return await told.listen(request, context.authenticate.awaited)
+
+    @app.get("/deaf")
+    async def never_stopping(request: Request) -> Response:
+        """The same stream, which hears of no stop."""
+        return await deaf.listen(request, context.authenticate.awaited)
+
+    @app.post("/events")
+    def publish(body: str) -> dict[str, int]:
+        return {"listeners": told.listeners, "length": len(told.publish(body).data)}
 
     @app.get("/stream")
     async def stream() -> StreamingResponse:

@@ -15,6 +15,8 @@ export function listening(heard) {
 }
 
 const PHRASES = { 200: "OK", 201: "Created", 304: "Not Modified", 404: "Not Found", 412: "Precondition Failed", 422: "Unprocessable Content" };
+// What says most comes first: a browser gives the fields by their names, not as they came.
+const FIRST = ["etag", "state-before", "preference-applied", "content-location", "content-type", "content-length", "cache-control", "vary"];
 const UNTOLD = new Set(["accept", "content-type", "prefer"]);
 
 export class Exchanges {
@@ -69,8 +71,10 @@ function summary(who, { method, fields, status, text }, count) {
 function wire({ method, path, fields, body, status, phrase, answered, text }) {
   const line = ([name, value]) => `${title(name)}: ${value}`;
   const request = [`${method} ${path} HTTP/1.1`, ...fields.map(line), ...(body ? ["", pretty(body)] : [])];
-  const answer = [`HTTP/1.1 ${status} ${phrase || PHRASES[status] || ""}`, ...answered.map(line), ...(text ? ["", pretty(text)] : [])];
-  const box = (name, lines) => h("div", {}, h("h4", {}, name), h("pre", { tabindex: 0, role: "region", "aria-label": name }, lines.join("\n")));
+  const place = ([name]) => (FIRST.indexOf(name.toLowerCase()) + 100) % 100; // -1 goes behind them all
+  const sorted = [...answered].sort((one, other) => place(one) - place(other));
+  const answer = [`HTTP/1.1 ${status} ${phrase || PHRASES[status] || ""}`, ...sorted.map(line), ...(text ? ["", pretty(text)] : [])];
+  const box = (name, lines) => h("div", { class: name.toLowerCase() }, h("h3", {}, name), h("pre", {}, lines.join("\n")));
   return [
     h("div", { class: "wire-pair" }, box("Request", request), box("Answer", answer)),
     h("p", { class: "hint" }, "Beside these fields a browser sends its own, such as Host and Cookie."),
@@ -90,7 +94,7 @@ function pretty(text) {
 function path({ steps, answer, status, clause, field }) {
   const by = field ? `by ${field}, ${clause}` : "nothing speaks against it";
   return [
-    h("h4", {}, "The path through RFC 9110 section 13.2.2"),
+    h("h3", {}, "The path through RFC 9110 section 13.2.2"),
     h("ol", { class: "steps" }, steps.map(step)),
     h("p", { class: "verdict" }, h("strong", {}, status ? answer : `So: ${answer}`), ` (${by})`),
   ];

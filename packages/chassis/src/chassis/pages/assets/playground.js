@@ -215,7 +215,7 @@ class Game {
     this.outcome = h("div", { class: "outcome", role: "status", tabindex: -1 });
     this.rows = h("tbody");
     this.poll = h("p", { class: "poll" });
-    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "region", "aria-label": "Command" }, h("code")));
+    this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "group", "aria-label": "Command" }, h("code")));
     this.buttons = [
       button("Show me: two changes that fit", () => this.doing(() => this.play("guests", "9"))),
       button("Show me: both change the place", () => this.doing(() => this.play("place", "Roof terrace"))),

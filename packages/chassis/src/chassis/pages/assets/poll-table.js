@@ -58,12 +58,12 @@ export class Rounds {
 }
 
 // What a round cost, and what all of them saved, in one line.
-export function cost({ status, bytes, saved, error, paused }) {
-  if (error) {
-    return status === 401
-      ? ["You are signed out: sign in to go on."]
-      : ["No answer: it is asked again in a moment."];
+export function cost({ status, bytes, saved, error, paused }, signIn = null) {
+  if (error && status === 401) {
+    const way = signIn ? h("a", { href: signIn }, "Sign in") : "Sign in";
+    return ["You are signed out. ", way, " to go on."];
   }
+  if (error) return ["No answer: it is asked again in a moment."];
   const last = paused ? "Paused" : `${status}, ${size(bytes)}`;
   const polls = `${saved.asked} ${saved.asked === 1 ? "poll" : "polls"}`;
   return [
@@ -88,7 +88,7 @@ class PollTable extends HTMLElement {
       every: Number(this.getAttribute("every") ?? 5000),
       told: (round) => {
         this.line.classList.toggle("is-bad", Boolean(round.error));
-        this.line.replaceChildren(...cost(round));
+        this.line.replaceChildren(...cost(round, this.getAttribute("sign-in")));
       },
       changed: (value) => this.show(value),
     });

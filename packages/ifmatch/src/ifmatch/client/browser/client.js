@@ -209,7 +209,7 @@ export class Client {
    * While nothing changes a round costs a 304. Where no answer comes, or one that will pass (429,
    * 5xx), it waits longer each time, up to a minute, or as long as Retry-After says, and tells
    * `failed`. Ends when `signal` is aborted; raises Refused for what will not pass. `answered` is
-   * told of every round that was answered, changed or not.
+   * told of every answer, changed or not, when a new value has been taken.
    *
    * @param {string} url
    * @param {{every?: number, signal?: AbortSignal, failed?: (error: Error) => void,
@@ -221,20 +221,22 @@ export class Client {
     let failures = 0;
     let shown;
     while (!signal?.aborted) {
-      let wait = every;
+      let [read, wait] = [null, every];
       try {
-        const read = await this.get(url, { signal });
+        read = await this.get(url, { signal });
         failures = 0;
-        answered(read);
-        const looks = read.etag ?? this.stringify(read.value);
-        if (looks !== shown) yield read;
-        shown = looks;
       } catch (error) {
         if (signal?.aborted) return;
         if (FINAL.has(error.status)) throw error;
         failed(error);
         failures += 1;
         wait = Math.max(error.retryAfter ?? 0, Math.min(every * 2 ** failures, 60_000));
+      }
+      if (read) {
+        const looks = read.etag ?? this.stringify(read.value);
+        if (looks !== shown) yield read;
+        shown = looks;
+        answered(read);
       }
       await this.sleep(wait * (0.9 + this.random() * 0.2), signal).catch(() => {});
     }

@@ -1,10 +1,12 @@
 // A new flag.
 
 import { h, button } from "./shared/dom.js";
-import { clearErrors, field, select } from "./controls.js";
+import { clearErrors, field } from "./shared/controls.js";
+import { sentence } from "./shared/editor.js";
+import { told } from "./shared/requests.js";
+import { same } from "./ifmatch/merge.js";
+import { select } from "./choices.js";
 import { flagForm, preset, TYPES } from "./flagform.js";
-import { sentence } from "./draft.js";
-import { same } from "./json.js";
 
 export class Create {
   constructor(app) {
@@ -40,18 +42,23 @@ export class Create {
     const { value, problems } = this.fields.read();
     if (problems.length) return this.point(problems);
     const key = this.key.control.value.trim();
-    const answer = await this.app.api.send("POST", "flags", { content: { key, ...value } });
-    if (answer.ok) return this.app.created(key);
-    const { problem } = answer;
-    const exists = answer.status === 409;
-    const errors = exists ? [{ pointer: "/key", detail: "There is a flag with this key already. Take another key." }] : (problem.errors ?? []);
-    const placed = errors.map((error) => {
+    try {
+      await this.app.client.send(this.app.at.flags(), "POST", { value: { key, ...value } });
+    } catch (error) {
+      return this.refuse(told(error, { writing: true }));
+    }
+    this.app.created(key);
+  }
+
+  refuse({ status, title, detail, errors }) {
+    const exists = { pointer: "/key", detail: "There is a flag with this key already. Take another key." };
+    const placed = (status === 409 ? [exists] : errors).map((error) => {
       const parts = error.pointer?.split("/").slice(1) ?? [];
       const node = { key: this.key, type: this.type }[parts[0]] ?? (parts[0] && this.fields.at(parts));
       return node && { node, detail: sentence(error.detail) };
     }).filter(Boolean);
     if (placed.length) this.point(placed);
-    else this.error.textContent = answer.status === 401 ? "You are signed out. Sign in in another tab, then save again." : (problem.detail ?? problem.title);
+    else this.error.textContent = status === 401 ? "You are signed out. Sign in in another tab, then save again." : (detail || title);
   }
 
   point(problems) {

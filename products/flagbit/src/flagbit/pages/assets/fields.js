@@ -1,10 +1,12 @@
-// A flag and a state as fields: what people edit, what it is called, and how it reads.
+// A flag and a state as documents: what people edit, what its places are called, and how they read.
 
-import { same, write, isNumber, copy } from "./json.js";
+import { copy, isNumber, stringify } from "./ifmatch/json.js";
+import { find, merge, pointer } from "./ifmatch/merge.js";
 
 const FLAG = {
   description: "Description",
   tags: "Tags",
+  variants: "Variants",
   default_variant: "Default variant",
   off_variant: "Off variant",
   client_visible: "Visible to client keys",
@@ -16,7 +18,9 @@ const STATE = {
   fallthrough: "Everybody else gets",
   off_variant: "While off, serve",
 };
-const VARIANT = "variants/";
+
+// What is only right together: a rule's conditions with what it serves, the parts of a variant's value.
+export const WHOLE = { flag: ["/variants/*"], state: ["/rules/*", "/fallthrough"] };
 
 // What the server sets, or the address says.
 const NOT_EDITED = new Set(["key", "flag", "environment", "created", "updated", "revision"]);
@@ -27,29 +31,14 @@ export function content(document) {
   return copy(Object.fromEntries(Object.entries(document).filter(([name]) => !NOT_EDITED.has(name))));
 }
 
-// By field, so that two people who changed two variants do not meet.
-export function split(kind, document) {
-  const known = Object.keys(kind === "flag" ? FLAG : STATE);
-  const { variants = {}, type: _type, ...members } = content(document);
-  const fields = new Map();
-  for (const name of [...known, ...Object.keys(members)]) if (name in members) fields.set(name, members[name]);
-  for (const [name, value] of Object.entries(variants)) fields.set(VARIANT + name, value);
-  return fields;
-}
-
-export function join(kind, fields, type) {
-  const document = kind === "flag" ? { type, variants: {} } : {};
-  for (const [field, value] of fields) {
-    if (value === undefined) continue;
-    if (field.startsWith(VARIANT)) document.variants[field.slice(VARIANT.length)] = copy(value);
-    else document[field] = copy(value);
-  }
-  return document;
-}
-
-export function label(kind, field) {
-  if (field.startsWith(VARIANT)) return `Variant ${field.slice(VARIANT.length)}`;
-  return (kind === "flag" ? FLAG : STATE)[field] ?? field;
+// What a place of a flag or a state is called; `path` is one of the library's merge.
+export function label(kind, { path, order = false }) {
+  const [name, member] = path;
+  if (path.length === 2 && name === "variants") return `Variant ${member}`;
+  if (path.length === 2 && name === "rules") return `Rule ${member.slice(member.indexOf("=") + 1)}`;
+  if (order) return `Order of the ${name}`;
+  const known = (kind === "flag" ? FLAG : STATE)[name] ?? name;
+  return path.length > 1 ? `${known} ${pointer(path.slice(1))}` : known;
 }
 
 // -- how values read ---------------------------------------------------------------------------
@@ -73,7 +62,7 @@ export const OPERATORS = {
 
 export function conditionText({ attribute, op, values, negate }) {
   const words = OPERATORS[op]?.[negate ? 1 : 0] ?? `${negate ? "not " : ""}${op}`;
-  const shown = values.map((value) => write(value));
+  const shown = values.map((value) => stringify(value));
   return [attribute, words, shown.join(" or ")].filter(Boolean).join(" ");
 }
 
@@ -88,32 +77,39 @@ export function serveText(serve) {
 
 export const share = (weight, total) => `${Number(((100 * weight) / total).toFixed(2))}\u00a0%`;
 
-export function ruleText(rule) {
-  const who = rule.conditions.length ? `if ${rule.conditions.map(conditionText).join(" and ")}` : "for everybody";
+// A rule by line: what it is called, each condition, what it serves.
+export function ruleLines(rule) {
+  const conditions = rule.conditions.map((one, place) => `${place ? "and" : "if"} ${conditionText(one)}`);
   const name = rule.description ? `${rule.id} (${rule.description})` : rule.id;
-  return `${name}: ${who}, serve ${serveText(rule.serve)}`;
+  return [name, ...(conditions.length ? conditions : ["for everybody"]), `serve ${serveText(rule.serve)}`];
 }
 
-// A value as lines of text, so that what differs can be marked line by line.
-export function lines(kind, field, value) {
+export function ruleText(rule) {
+  const [name, ...rest] = ruleLines(rule);
+  const serve = rest.pop();
+  return `${name}: ${rest.join(" ")}, ${serve}`;
+}
+
+// A value at a place as lines of text, so that what differs can be marked line by line.
+export function lines({ path, order = false }, value) {
   if (value === undefined) return ["(not there)"];
-  if (field === "description") return value === "" ? ["(empty)"] : value.split("\n");
-  if (field === "tags") return value.length ? value : ["(none)"];
-  if (field === "rules") return value.length ? value.map((rule, place) => `${place + 1}. ${ruleText(rule)}`) : ["(none)"];
-  if (field === "fallthrough") return [serveText(value)];
-  if (field === "enabled") return [value ? "on" : "off"];
-  if (field === "off_variant" && value === null) return ["the flag's own"];
-  if (field.startsWith(VARIANT)) return write(value, 2).split("\n");
+  if (order) return value.map((one, place) => `${place + 1}. ${one}`);
+  const [name] = path;
+  if (path.length === 2 && name === "rules") return ruleLines(value);
+  if (path.length > 1) return stringify(value, 2).split("\n");
+  if (name === "description") return value === "" ? ["(empty)"] : value.split("\n");
+  if (name === "tags") return value.length ? value : ["(none)"];
+  if (name === "rules") return value.length ? value.map((rule, place) => `${place + 1}. ${ruleText(rule)}`) : ["(none)"];
+  if (name === "fallthrough") return [serveText(value)];
+  if (name === "enabled") return [value ? "on" : "off"];
+  if (name === "off_variant" && value === null) return ["the flag's own"];
   if (typeof value === "boolean") return [value ? "yes" : "no"];
-  return [isNumber(value) ? write(value) : String(value)];
+  if (isNumber(value) || value === null || typeof value === "object") return stringify(value, 2).split("\n");
+  return [String(value)];
 }
 
-// What differs between two documents of one kind: [field, before, after].
+// Where two documents of one kind differ: { path, was, is }.
 export function changes(kind, before, after) {
-  const one = before ? split(kind, before) : new Map();
-  const other = after ? split(kind, after) : new Map();
-  const names = new Set([...one.keys(), ...other.keys()]);
-  return [...names]
-    .map((field) => [field, one.get(field), other.get(field)])
-    .filter(([, was, is]) => !same(was, is));
+  const [old, now] = [content(before), content(after)];
+  return merge(old, old, now, { whole: WHOLE[kind] }).theirs.map((path) => ({ path, was: find(old, path), is: find(now, path) }));
 }

@@ -1,8 +1,9 @@
 // The form of a flag: what it is, the same in every environment.
 
 import { h, button } from "./shared/dom.js";
-import { check, field, fill, jsonView, select } from "./controls.js";
-import { copy, isNumber, parse, write } from "./json.js";
+import { check, field, jsonView } from "./shared/controls.js";
+import { copy, isNumber, parse, stringify } from "./ifmatch/json.js";
+import { fill, select } from "./choices.js";
 
 const PRESETS = {
   boolean: { on: true, off: false },
@@ -70,7 +71,7 @@ export function flagForm(first) {
     rest = others; // members that this page does not know are sent back as they came
     description.control.value = text ?? "";
     description.control.rows = Math.min(8, Math.max(2, (text ?? "").split("\n").length));
-    tags.control.value = (value.tags ?? []).map((tag) => (/[,"\n]|^\s|\s$/.test(tag) ? write(tag) : tag)).join(", ");
+    tags.control.value = (value.tags ?? []).map((tag) => (/[,"\n]|^\s|\s$/.test(tag) ? stringify(tag) : tag)).join(", ");
     visible.control.checked = client_visible ?? false;
     archived.control.checked = gone ?? false;
     list.replaceChildren();
@@ -109,7 +110,7 @@ export function flagForm(first) {
   }
 
   put(first);
-  const json = jsonView({ read: () => read().value, write: (value) => { put({ ...value, type }); node.dispatchEvent(new Event("input", { bubbles: true })); }, parse, print: (value) => write(value, 2) });
+  const json = jsonView({ read: () => read().value, write: (value) => { put({ ...value, type }); node.dispatchEvent(new Event("input", { bubbles: true })); } });
   const node = h("div", { class: "form" }, description, tags, group,
     h("div", { class: "pair" }, chosen, off), visible, archived, json);
   return { node, read, write: put, at, names };
@@ -131,10 +132,10 @@ function valueControl(type, value) {
   if (type === "boolean") return select([["true", "true"], ["false", "false"]], String(value));
   if (type === "string") return h("textarea", { rows: Math.min(6, String(value).split("\n").length), value: String(value) });
   if (type === "object") {
-    const text = write(value, 2);
+    const text = stringify(value, 2);
     return h("textarea", { rows: Math.min(10, text.split("\n").length), value: text, class: "mono", spellcheck: "false" });
   }
-  return h("input", { inputmode: "decimal", value: isNumber(value) ? write(value) : String(value), autocomplete: "off" });
+  return h("input", { inputmode: "decimal", value: isNumber(value) ? stringify(value) : String(value), autocomplete: "off" });
 }
 
 function readValue(type, control) {

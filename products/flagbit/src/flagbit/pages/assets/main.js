@@ -1,24 +1,26 @@
 // The page: keeps the list fresh, opens editors beside it, and says what happened.
 
-import { Api, size, statePath } from "./api.js";
-import { Create } from "./create.js";
 import { h, seen } from "./shared/dom.js";
+import { Poll } from "./shared/poll.js";
+import { newClient, signInAddress, size, told } from "./shared/requests.js";
+import { addresses } from "./addresses.js";
+import { Create } from "./create.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
-import { Poll } from "./poll.js";
 
 const root = document.getElementById("flagbit");
 const at = (id) => document.getElementById(id);
 
 class App {
   constructor() {
-    const { api, here, signIn, canEdit, environment, shown } = root.dataset;
-    this.api = new Api(api);
-    Object.assign(this, { here, signIn, canEdit: canEdit === "yes", environment, limit: Number(shown) });
+    const { api, here, signIn, canEdit, owner, environment, shown } = root.dataset;
+    this.client = newClient();
+    this.at = addresses(api);
+    Object.assign(this, { here, signIn, canEdit: canEdit === "yes", owner, environment, limit: Number(shown) });
     this.drafts = new Map();
     this.items = [];
     this.list = new List(this, at("flags"));
-    this.poll = new Poll(this.api, { onbody: (body) => this.took(body), oncost: (cost) => { this.costs(cost); this.look(cost); } });
+    this.poll = new Poll(this.client, { onvalue: (value) => this.took(value), oncost: (cost) => { this.costs(cost); this.look(cost); } });
   }
 
   start() {
@@ -78,7 +80,7 @@ class App {
     if (text) query.q = text;
     if (at("archived").checked) query.archived = "true";
     this.looking = { text, archived: at("archived").checked };
-    return this.poll.watch(`flags?${new URLSearchParams(query)}`);
+    return this.poll.watch(this.at.flags(query));
   }
 
   took(body) {
@@ -91,15 +93,15 @@ class App {
   }
 
   // An open flag that the list does not show is asked for by itself.
-  look({ paused, problem }) {
-    if (!paused && !problem && !this.items.some((one) => one.key === this.opened)) this.panel?.look();
+  look({ paused, failure }) {
+    if (!paused && !failure && !this.items.some((one) => one.key === this.opened)) this.panel?.look();
   }
 
-  costs({ polls, unchanged, saved, status, bytes, paused, problem }) {
+  costs({ polls, unchanged, saved, status, bytes, paused, failure }) {
     const line = at("poll");
-    line.classList.toggle("is-bad", Boolean(problem));
-    if (problem) {
-      const out = status === 401 ? ["You are signed out. ", h("a", { href: `${this.signIn}?next=${encodeURIComponent(location.pathname + location.search)}` }, "Sign in")] : ["The list could not be refreshed; it is tried again every 5 seconds."];
+    line.classList.toggle("is-bad", Boolean(failure));
+    if (failure) {
+      const out = failure.status === 401 ? ["You are signed out. ", h("a", { href: signInAddress(this.signIn) }, "Sign in")] : ["The list could not be refreshed. It is tried again."];
       return line.replaceChildren(...out);
     }
     const last = paused ? "Paused" : `${status}, ${size(bytes)}`;
@@ -111,24 +113,31 @@ class App {
   async toggle(item, control) {
     if (this.toggling) return;
     this.toggling = true;
-    const { state } = item;
-    const path = statePath(item.key, state.environment);
-    const wanted = !state.enabled;
-    const now = await this.api.get(path);
-    let answer = now;
-    let late = now.ok && now.body.revision !== state.revision;
-    if (now.ok && !late) {
-      answer = await this.api.send("PATCH", path, { content: { enabled: wanted }, ifMatch: now.etag });
-      late = answer.status === 412;
+    try {
+      this.say(await this.switched(item));
+    } finally {
+      this.toggling = false;
     }
-    this.toggling = false;
-    if (late) this.say(`${answer.problem?.last_change?.by ?? "Somebody"} changed ${item.key} just now, so it was not switched. Look, then switch it if you still want to.`);
-    else if (answer.ok) {
-      this.say(`${item.key} is ${wanted ? "on" : "off"} in ${state.environment}.`);
-      this.panel?.toggled(path, answer);
-    } else this.say(answer.status === 401 ? "You are signed out. Sign in again." : (answer.problem.detail ?? answer.problem.title));
     control.focus();
     await this.poll.now();
+  }
+
+  // Does it, and says what came of it.
+  async switched({ key, state }) {
+    const url = this.at.state(key, state.environment);
+    const wanted = !state.enabled;
+    const late = (by) => `${by ?? "Somebody"} changed ${key} just now, so it was not switched. Look, then switch it if you still want to.`;
+    try {
+      const { value, etag } = await this.client.get(url);
+      if (value.revision !== state.revision) return late();
+      const made = await this.client.send(url, "PATCH", { value: { enabled: wanted }, etag, type: "application/merge-patch+json" });
+      this.panel?.toggled(url, made);
+    } catch (error) {
+      const { status, title, detail, problem } = told(error, { writing: true });
+      if (status === 412) return late(problem.last_change?.by);
+      return status === 401 ? "You are signed out. Sign in again." : (detail || title);
+    }
+    return `${key} is ${wanted ? "on" : "off"} in ${state.environment}.`;
   }
 
   // -- editors -------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 // One flag beside the list: what it does here, what it is, and what was done to it.
 
 import { h, button, newId } from "./shared/dom.js";
-import { Draft } from "./draft.js";
+import { told } from "./shared/requests.js";
+import { flagDraft, stateDraft } from "./drafts.js";
 import { History } from "./history.js";
 
 export class Panel {
@@ -9,9 +10,9 @@ export class Panel {
     Object.assign(this, { app, key, environment, drafts });
     this.title = h("h2", { tabindex: "-1" }, key);
     this.about = h("p", { class: "chips" });
-    this.flag = this.draft(`flag ${key}`, { kind: "flag", key });
+    this.flag = this.draft(`flag ${key}`, () => flagDraft(app, key));
     const names = () => Object.keys(this.flag.base?.variants ?? {});
-    this.state = environment && this.draft(`state ${environment} ${key}`, { kind: "state", key, environment, variants: names });
+    this.state = environment && this.draft(`state ${environment} ${key}`, () => stateDraft(app, key, environment, names));
     this.history = new History(app, key);
     this.tabs = [
       ...(this.state ? [["state", `In ${environment}`, this.state.node]] : []),
@@ -25,10 +26,10 @@ export class Panel {
   }
 
   // A draft with changes is found again when its flag is opened again.
-  draft(name, about) {
+  draft(name, make) {
     const found = this.drafts.get(name);
     if (found?.dirty) return found;
-    const made = new Draft(this.app, about);
+    const made = make();
     this.drafts.set(name, made);
     return made;
   }
@@ -57,26 +58,33 @@ export class Panel {
   }
 
   // The switch in the list changed what is open here.
-  toggled(path, answer) {
+  toggled(url, made) {
     const { state } = this;
-    if (state?.path !== path || !state.fields || state.dirty) return;
-    state.take(answer);
+    if (state?.subject.url !== url || !state.fields || state.dirty) return;
+    state.take(made);
     state.show(state.base);
   }
 
   seen(item) {
     for (const draft of this.both()) draft.returned();
-    this.flag.isNewer(item.revision);
-    if (item.state && item.state.environment === this.environment) this.state?.isNewer(item.state.revision);
+    const newer = (draft, now) => draft?.read && now.revision > draft.read.value.revision;
+    if (newer(this.flag, item)) this.flag.isNewer();
+    const { state } = item;
+    if (state?.environment === this.environment && newer(this.state, state)) this.state.isNewer();
   }
 
   // The list does not show this flag: it is filtered out, or gone. The audit trail knows, for 304.
   async look() {
-    const query = new URLSearchParams({ flag: this.key, limit: "20" });
-    const answer = await this.app.api.get(`audit?${query}`, this.looked);
-    if (!answer.ok) return;
-    this.looked = answer.etag;
-    const last = answer.body.items.find((entry) => entry.kind === "flag");
+    let read;
+    try {
+      read = await this.app.client.get(this.app.at.audit({ flag: this.key, limit: "20" }));
+    } catch (error) {
+      told(error);
+      return; // the list says that it could not be refreshed, and the next round asks again
+    }
+    if (read.etag === this.looked) return;
+    this.looked = read.etag;
+    const last = read.value.items.find((entry) => entry.kind === "flag");
     for (const draft of this.both()) {
       if (last?.action === "deleted") draft.vanished({ by: last.actor, at: last.at });
       else draft.returned();
@@ -140,12 +148,14 @@ export class Panel {
 
   // Returns what went wrong, or nothing.
   async remove() {
-    const answer = await this.app.api.send("DELETE", this.flag.path, { ifMatch: this.flag.etag });
-    if (answer.status === 412) {
-      const by = answer.problem.last_change?.by ?? "Somebody";
-      return `${by} changed it after you opened it. Keep it, look at the new version, then decide again.`;
+    try {
+      await this.app.client.send(this.flag.subject.url, "DELETE", { etag: this.flag.read.etag });
+    } catch (error) {
+      const { status, title, detail, problem } = told(error, { writing: true });
+      const by = problem.last_change?.by ?? "Somebody";
+      if (status === 412) return `${by} changed it after you opened it. Keep it, look at the new version, then decide again.`;
+      if (status !== 404) return detail || title;
     }
-    if (!answer.ok && answer.status !== 404) return answer.problem.detail ?? answer.problem.title;
     for (const name of [...this.drafts.keys()]) if (name.endsWith(` ${this.key}`)) this.drafts.delete(name);
     this.app.say(`Deleted ${this.key}.`);
     this.app.close({ gone: true });

@@ -1,8 +1,9 @@
 // The form of a state: what a flag does in one environment. Its rules are cards in their order.
 
 import { h, button } from "./shared/dom.js";
-import { check, field, jsonView, select, serveControl } from "./controls.js";
-import { isNumber, parse, write } from "./json.js";
+import { check, field, jsonView } from "./shared/controls.js";
+import { isNumber, parse, stringify } from "./ifmatch/json.js";
+import { select, serveControl } from "./choices.js";
 import { OPERATORS } from "./fields.js";
 
 const TEXTS = new Set(["starts_with", "ends_with", "before", "after", "semver_eq", "semver_lt", "semver_gt"]);
@@ -13,6 +14,9 @@ const HINTS = {
   semver_lt: "Such as 2.10.0.",
   semver_gt: "Such as 2.10.0.",
 };
+
+// Two people who each add a rule add two: a number would name both alike.
+const newName = () => `rule-${Math.random().toString(36).slice(2, 7)}`;
 
 // Returns { node, read, write, at, setVariants }.
 export function stateForm(first, variants) {
@@ -57,10 +61,7 @@ export function stateForm(first, variants) {
   }
 
   const add = button("Add a rule", () => {
-    const taken = new Set(cards().map((card) => card.id()));
-    let number = taken.size + 1;
-    while (taken.has(`rule-${number}`)) number += 1;
-    const rule = { id: `rule-${number}`, description: "", conditions: [{ attribute: "", op: "equals", values: [], negate: false }], serve: { variant: names[0] } };
+    const rule = { id: newName(), description: "", conditions: [{ attribute: "", op: "equals", values: [], negate: false }], serve: { variant: names[0] } };
     const card = addRule(rule);
     renumber();
     changed();
@@ -109,7 +110,7 @@ export function stateForm(first, variants) {
   }
 
   const rulesBox = h("fieldset", { class: "group" }, h("legend", {}, "Rules"), h("p", { class: "hint" }, "The first rule that fits decides."), list, none, add);
-  const json = jsonView({ read: () => read().value, write: (value) => { put(value); changed(); }, parse, print: (value) => write(value, 2) });
+  const json = jsonView({ read: () => read().value, write: (value) => { put(value); changed(); } });
   const node = h("div", { class: "form" }, enabled, rulesBox, fallthroughBox, off, json);
   put(first);
   return { node, read, write: put, at, setVariants };
@@ -233,7 +234,7 @@ function readValue(op, line, complain) {
 }
 
 const showValue = (op) => (value) => {
-  if (typeof value !== "string") return write(value);
+  if (typeof value !== "string") return stringify(value);
   const plain = value !== "" && value === value.trim() && !value.includes("\n") && !value.startsWith("\"");
-  return plain && (TEXTS.has(op) || !readsAsJson(value)) ? value : write(value);
+  return plain && (TEXTS.has(op) || !readsAsJson(value)) ? value : stringify(value);
 };

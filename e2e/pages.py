@@ -1,0 +1,239 @@
+"""Every page of quartet, and the states in which people meet it.
+
+A state is shown as a person gets there: by links, fields and buttons. Pages that are in no state
+here are found by `crawled`, which follows the links from the front.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from e2e.browsing import Person
+from e2e.program import API, Server
+
+FLAG = "checkout-redesign"
+"""A flag of the samples that has a rule and a split."""
+
+
+@dataclass
+class Visits:
+    """The two servers that states are shown on, and who is signed in there: once for each role."""
+
+    browser: Browser
+    filled: Server
+    empty: Server
+    _contexts: dict[tuple[str, bool], BrowserContext] = field(default_factory=dict)
+
+    def page(self, role: str | None, *, empty: bool = False) -> Page:
+        """A new page of somebody with this role; None is somebody who is not signed in."""
+        if role is None:
+            return self._context().new_page()
+        if (role, empty) not in self._contexts:
+            self._contexts[role, empty] = self._signed_in(
+                role, self.empty if empty else self.filled
+            )
+        return self._contexts[role, empty].new_page()
+
+    def _context(self, **options: Any) -> BrowserContext:
+        # Where nothing moves, colours are judged as they end.
+        return self.browser.new_context(
+            reduced_motion="reduce", viewport={"width": 1280, "height": 900}, **options
+        )
+
+    def _signed_in(self, role: str, server: Server) -> BrowserContext:
+        context = self._context(locale="en-GB")
+        page = context.new_page()
+        page.goto(f"{server.url}/sign-in")
+        page.get_by_label("Key").fill(
+            server.admin_key if role == "admin" else server.new_key(role, owner=f"Ada ({role})")
+        )
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        page.close()
+        return context
+
+
+@dataclass(frozen=True)
+class State:
+    """A page as somebody meets it. `show` begins at `path`, which is loaded already."""
+
+    name: str
+    path: str
+    role: str | None = "write"
+    show: Callable[[Page, Server], object] = lambda _page, _server: None
+    expected: tuple[int, ...] = ()
+    """Answers of 400 and more that belong to it."""
+    empty: bool = False
+    """On a server that has nothing yet."""
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "-")
+
+
+# -- ways to a state ------------------------------------------------------------------------------
+
+
+def _wrong_key(page: Page, _server: Server) -> None:
+    page.get_by_label("Key").fill("nobody-has-this-key-" + "x" * 20)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _listed(page: Page, _server: Server) -> Person:
+    person = Person(page, "Ada", "")
+    person.polled()
+    return person
+
+
+def _opened(tab: str) -> Callable[[Page, Server], None]:
+    def show(page: Page, server: Server) -> None:
+        _listed(page, server).opens(FLAG, tab)
+        if tab == "History":
+            expect(page.locator(".entry").first).to_be_visible()
+
+    return show
+
+
+def _new_flag(page: Page, _server: Server) -> None:
+    page.get_by_role("button", name="New flag").click()
+    expect(page.get_by_label("Key", exact=True)).to_be_focused()
+
+
+def _refused(page: Page, server: Server) -> None:
+    """The server refuses what a rule compares with, and its field says so."""
+    person = _listed(page, server).opens(FLAG, "In production")
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_label("Comparison").last.select_option(label="is before")
+    page.get_by_label("Attribute").last.fill("a..b")
+    page.get_by_label("Values").last.fill("soon")
+    person.saves()
+    expect(page.get_by_label("Attribute").last).to_have_attribute("aria-invalid", "true")
+
+
+def edited_elsewhere(server: Server, key: str, **changes: Any) -> None:
+    """Somebody else edits a flag, through the API."""
+    client = server.client()
+    path = f"{API}/flags/{key}"
+    fields = {
+        "If-Match": client.get(path).headers["etag"],
+        "Content-Type": "application/merge-patch+json",
+    }
+    answer = client.patch(path, json=changes, headers=fields)
+    assert answer.status_code == 200, answer.text
+
+
+def _conflict(page: Page, server: Server) -> None:
+    person = _listed(page, server).opens("in-conflict")
+    edited_elsewhere(server, "in-conflict", description="As somebody else wants it", tags=["x"])
+    person.label("Description").fill("As Ada wants it")
+    person.label("Client keys may see it (browsers, apps)").check()
+    person.saves()
+    expect(person.conflict).to_be_visible()
+
+
+def _merged(page: Page, server: Server) -> None:
+    person = _listed(page, server).opens("to-merge")
+    edited_elsewhere(server, "to-merge", tags=["from-elsewhere"])
+    person.label("Description").fill("As Ada wants it")
+    person.saves()
+    expect(page.locator("#status, .conflict").first).to_be_visible()
+
+
+def _to_delete(page: Page, server: Server) -> None:
+    _listed(page, server).opens(FLAG, "Flag")
+    page.get_by_role("button", name="Delete the flag").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _read_only(page: Page, server: Server) -> None:
+    _listed(page, server).opens(FLAG)
+    expect(page.get_by_label("Description", exact=True)).to_be_disabled()
+
+
+STATES = (
+    State("front, not signed in", "/", None),
+    State("front, signed in", "/"),
+    State("front, an administrator", "/", "admin"),
+    State("front, of a server that has nothing yet", "/", "admin", empty=True),
+    State("sign-in", "/sign-in", None),
+    State("sign-in refused", "/sign-in", None, _wrong_key, (401,)),
+    State("sign-in with a spent link", "/sign-in?token=spent", None, expected=(401,)),
+    State("flags", "/flagbit/", show=_listed),
+    State("flags, not signed in", "/flagbit/", None, expected=(401,)),
+    State("flags, none yet", "/flagbit/", show=_listed, empty=True),
+    State("flags, none found", "/flagbit/?q=quokka", show=_listed),
+    State("flags, none archived", "/flagbit/?archived=true", show=_listed),
+    State("flag, new", "/flagbit/", show=_new_flag),
+    State("flag, its rules", "/flagbit/", show=_opened("In production")),
+    State("flag, itself", "/flagbit/", show=_opened("Flag")),
+    State("flag, its history", "/flagbit/", show=_opened("History")),
+    State("flag, a field refused", "/flagbit/", show=_refused, expected=(422,)),
+    State("flag, a conflict", "/flagbit/", show=_conflict, expected=(412,)),
+    State("flag, two changes merged", "/flagbit/", show=_merged, expected=(412,)),
+    State("flag, about to be deleted", "/flagbit/", show=_to_delete),
+    State("flag, with a key that reads", "/flagbit/", "read", _read_only),
+)
+
+
+# -- pages that links lead to ---------------------------------------------------------------------
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        to = dict(attrs).get("href")
+        if tag == "a" and to is not None:
+            self.found.append(to)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page that a link leads to, and the first page that has such a link."""
+
+    path: str
+    by: str
+    answer: httpx.Response
+
+    @property
+    def is_page(self) -> bool:
+        kind_sent: str = self.answer.headers.get("content-type", "")
+        return kind_sent.startswith("text/html")
+
+
+def kind(address: str) -> tuple[str, tuple[str, ...]]:
+    """Pages of one kind have one path, and ask with the same names: a flag is like another."""
+    parts = urlsplit(address)
+    return parts.path, tuple(sorted({name for name, _ in parse_qsl(parts.query)}))
+
+
+def crawled(client: httpx.Client, start: str = "/") -> Iterator[Found]:
+    """Each kind of address of this server that links lead to from `start`; once each."""
+    home = urlsplit(str(client.base_url))
+    waiting = deque([(start, "")])
+    seen = {kind(start)}
+    while waiting:
+        path, by = waiting.popleft()
+        answer = client.get(path, follow_redirects=True)
+        found = Found(path, by, answer)
+        yield found
+        if not found.is_page:
+            continue
+        links = _Links()
+        links.feed(answer.text)
+        for link in links.found:
+            to = urlsplit(urljoin(str(answer.url), link))
+            address = to.path + (f"?{to.query}" if to.query else "")
+            if to.netloc == home.netloc and kind(address) not in seen:
+                seen.add(kind(address))
+                waiting.append((address, path))
