@@ -241,6 +241,20 @@ def test_in_another_process_a_revoked_key_lives_on_for_half_a_second(open_databa
     assert there.authenticate(token) is None
 
 
+def test_without_the_bound_a_revoked_key_would_live_on_in_another_process(
+    open_database: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the one before, and of the end-to-end test over two processes."""
+    monkeypatch.setattr(module, "CACHE_SECONDS", 3600)
+    clock = Clock()
+    here, there = Keys(open_database(), SECRET), Keys(open_database(), SECRET, monotonic=clock)
+    record, token = here.create("Ada", Role.READ)
+    assert there.authenticate(token) is not None
+    here.revoke(record.id)
+    clock.time += 60
+    assert there.authenticate(token) is not None
+
+
 def test_use_does_not_keep_a_key_in_memory(open_database: Open) -> None:
     clock = Clock()
     here = Keys(open_database(), SECRET)

@@ -34,8 +34,12 @@ def token_of(text: str) -> str:
     return found[0]
 
 
-def last(installation: Installation) -> KeyRecord:
-    return installation.keys.list()[-1]
+def record_of(installation: Installation, token: str) -> KeyRecord:
+    found = installation.keys.authenticate(token)
+    assert found is not None
+    record = installation.keys.get(found.key_id)
+    assert record is not None
+    return record
 
 
 def test_an_admin_makes_a_key_that_is_shown_once(
@@ -45,10 +49,8 @@ def test_an_admin_makes_a_key_that_is_shown_once(
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     token = token_of(answer.text)
-    found = installation.keys.authenticate(token)
-    assert found is not None
-    assert (found.owner, found.role) == ("Ben", "write")
-    made = last(installation)
+    made = record_of(installation, token)
+    assert (made.owner, made.role) == ("Ben", "write")
     assert made.expires == made.created + 30 * 86400
     page = signed_in.get("/keys").text
     assert token not in page
@@ -83,9 +85,7 @@ def test_a_key_is_rotated_and_revoked_after_a_question(
     assert "How long" in signed_in.get(f"/keys/{key.id}/rotate").text
     sent = {"overlap": "24"}
     answer = signed_in.post(f"/keys/{key.id}/rotate", data=sent, headers=OURS)
-    found = installation.keys.authenticate(token_of(answer.text))
-    assert found is not None
-    assert last(installation).replaces == key.id
+    assert record_of(installation, token_of(answer.text)).replaces == key.id
     assert "cannot be undone" in signed_in.get(f"/keys/{key.id}/revoke").text
     before = installation.keys.get(key.id)
     assert before is not None

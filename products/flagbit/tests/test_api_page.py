@@ -118,7 +118,7 @@ def test_every_problem_is_on_the_page_with_its_status() -> None:
 
 def test_ofrep_is_on_the_page() -> None:
     context: Any = SimpleNamespace(
-        authenticate=None, path=str, settings=SimpleNamespace(comparison=Comparison.STATE)
+        authenticate=None, path=str, settings=SimpleNamespace(of=lambda _: Comparison.STATE)
     )
     served = ofrep.application(SimpleNamespace(), context)  # type: ignore[arg-type]
     paths = {("POST", route.path) for route in served.routes if isinstance(route, Route)}
