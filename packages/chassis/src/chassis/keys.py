@@ -470,6 +470,11 @@ class Keys:
 
     # -- when keys were used --------------------------------------------------------------------
 
+    def last_used(self, key: KeyRecord) -> int | None:
+        """When the key was used last, as far as it is stored or this process knows."""
+        known = [when for when in (key.last_used, self._used.get(key.id)) if when is not None]
+        return max(known, default=None)
+
     def write_last_used(self) -> None:
         """Store when keys were used last, at most once a minute for each; call it now and then."""
         if not self._used:

@@ -198,7 +198,11 @@ class _KeysPage:
 
     def _render(self, template: str, who: Principal, status: int = 200, **values: Any) -> Response:
         html = self._templates.get_template(template).render(
-            prefix=self._prefix, principal=who, instant=instant, **values
+            prefix=self._prefix,
+            principal=who,
+            instant=instant,
+            last_used=self._keys.last_used,
+            **values,
         )
         return HTMLResponse(html, status, _NO_STORE)
 
