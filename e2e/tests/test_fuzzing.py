@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from e2e import front_api
 from e2e.operations import FLAG, JSON, MERGE_PATCH, operations
 from e2e.program import API, BIN, Server, serving
 
@@ -37,6 +39,55 @@ CHECKS = (
 )
 
 
+@dataclass(frozen=True)
+class Run:
+    """What Schemathesis made of a description: its report, and every answer that it got."""
+
+    status: int
+    report: str
+    answers: list[tuple[int, str, str]]
+
+    @property
+    def statuses(self) -> Counter[int]:
+        return Counter(status for status, _, _ in self.answers)
+
+    @property
+    def succeeded(self) -> int:
+        return sum(count for status, count in self.statuses.items() if status < 300)
+
+    @property
+    def reached(self) -> set[tuple[str, str]]:
+        """Operations that succeeded at least once."""
+        return {(method, path) for status, method, path in self.answers if 200 <= status < 300}
+
+
+def fuzzed(server: Server, folder: Path, description: str, base: str, hooks: str, n: int) -> Run:
+    """Let Schemathesis send about `n` requests to each operation below `base`."""
+    log = folder / "answers"
+    api = server.url + base
+    done = subprocess.run(
+        [
+            *(BIN / "schemathesis", "run", description, "--url", api),
+            *("--header", f"Authorization: Bearer {server.admin_key}"),
+            *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink"),
+            *("--max-examples", str(n), "--suppress-health-check", "all", "--no-color"),
+        ],
+        cwd=folder,
+        env=os.environ
+        | {"SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": str(Path.cwd())}
+        | {"FUZZING_API": api, "FUZZING_KEY": server.admin_key, "FUZZING_LOG": str(log)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.split(" ", 2) for line in log.read_text().splitlines()]
+    answers = [(int(status), method, path) for status, method, path in lines]
+    run = Run(done.returncode, done.stdout[-20_000:] + done.stderr[-2000:], answers)
+    told = f"{len(answers)} requests, {run.succeeded} with success"
+    print(f"{told}: {sorted(run.statuses.items())}")
+    return run
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1200)
 def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
@@ -50,40 +101,60 @@ def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
             server.new_flag(key)
         server.new_key("read")
         known = {(one.method, one.template) for one in operations(server)}
-        log = tmp_path / "answers"
-        api = server.url + API
-        done = subprocess.run(
-            [
-                *(BIN / "schemathesis", "run", f"{api}/openapi.json", "--url", api),
-                *("--header", f"Authorization: Bearer {server.admin_key}"),
-                *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink"),
-                *("--max-examples", "60", "--suppress-health-check", "all", "--no-color"),
-            ],
-            cwd=tmp_path,
-            env=os.environ
-            | {"SCHEMATHESIS_HOOKS": "e2e.fuzzing", "PYTHONPATH": str(Path.cwd())}
-            | {"FUZZING_API": api, "FUZZING_KEY": server.admin_key, "FUZZING_LOG": str(log)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        report = done.stdout[-20_000:]
-        answers = [line.split(" ", 2) for line in log.read_text().splitlines()]
-        statuses = Counter(int(status) for status, _, _ in answers)
-        succeeded = sum(count for status, count in statuses.items() if status < 300)
-        print(f"{len(answers)} requests, {succeeded} with success: {sorted(statuses.items())}")
-        assert done.returncode == 0, report
-        assert re.search(r"^ *✅ +Stateful$", report, re.M), report
-        links = re.search(r"^ *API Links: +(\d+) covered /", report, re.M)
-        assert links is not None, report
+        description = f"{server.url}{API}/openapi.json"
+        run = fuzzed(server, tmp_path, description, API, "e2e.fuzzing", 60)
+        assert run.status == 0, run.report
+        assert re.search(r"^ *✅ +Stateful$", run.report, re.M), run.report
+        links = re.search(r"^ *API Links: +(\d+) covered /", run.report, re.M)
+        assert links is not None, run.report
         assert int(links[1]) >= 5, "answers that lead to requests were hardly followed"
         print(links[0].strip())
-        assert len(answers) >= REQUESTS
-        assert succeeded >= 0.2 * len(answers)
-        reached = {(method, path) for status, method, path in answers if status[0] == "2"}
-        assert known - reached == set(), "never with success"
-        assert max(statuses) < 500
+        assert len(run.answers) >= REQUESTS
+        assert run.succeeded >= 0.2 * len(run.answers)
+        assert known - run.reached == set(), "never with success"
+        assert max(run.statuses) < 500
         assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> None:
+    """Health, numbers, the overview and the playground: no 500, and no status beside the table."""
+    description = tmp_path / "front.json"
+    description.write_text(json.dumps(front_api.DESCRIPTION))
+    known = {
+        (method.upper(), path)
+        for path, methods in front_api.DESCRIPTION["paths"].items()
+        for method in methods
+        if method != "parameters"
+    }
+    with serving(tmp_path / "data") as server:
+        run = fuzzed(server, tmp_path, str(description), "", "e2e.fuzzing_front", 30)
+        assert run.status == 0, run.report
+        assert len(run.answers) >= 300
+        assert run.succeeded >= 0.2 * len(run.answers)
+        assert known - run.reached == set(), "never with success"
+        assert max(run.statuses) < 500
+        assert "Traceback" not in server.log.read_text()
+
+
+APIS = {API, "/flagbit/ofrep/v1"}
+"""Where an API begins that a test here fuzzes. Who adds one, adds its fuzzing."""
+
+
+def test_every_description_that_quartet_serves_is_fuzzed(quartet: Server) -> None:
+    """A description is found where one is looked for: below each product and the front."""
+    client = quartet.client()
+    names = [one["name"] for one in client.get("/overview").json()["items"]]
+    assert "flagbit" in names
+    places = [
+        f"{below}{api}"
+        for below in ["", *(f"/{name}" for name in names)]
+        for api in ("", "/api", "/api/v1", "/api/v2", "/api/v3")
+    ]
+    served = {one for one in places if client.get(f"{one}/openapi.json").status_code == 200}
+    assert served
+    assert served <= APIS, f"{served - APIS} has a description and no fuzzing in this file"
 
 
 # -- OFREP ----------------------------------------------------------------------------------------

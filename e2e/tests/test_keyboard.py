@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from e2e.browsing import Person, launched
 from e2e.keyboard import Keyboard
-from e2e.pages import FLAG, edited_elsewhere
+from e2e.pages import FLAG, desk, edited_elsewhere, playing
 from e2e.program import API, Server, serving
 
 pytestmark = pytest.mark.browser
@@ -97,7 +97,39 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page, samples: Server)
     assert hands.faults == []
 
 
-@pytest.mark.parametrize("path", ["/", "/flagbit/"])
+def test_the_playground_is_played_without_a_mouse(page: Page, samples: Server) -> None:
+    """Without If-Match a change is lost; with it the second writer decides."""
+    hands = signs_in(page, samples, "/sign-in")
+    hands.to(page.get_by_role("link", name="Open the playground")).press("Enter")
+    playing(page)
+    guard = page.get_by_role("switch", name="Save with If-Match")
+
+    def write(who: str, text: str) -> None:
+        hands.to(desk(page, who).get_by_label("Place", exact=True)).type(text)
+        hands.to(desk(page, who).get_by_role("button", name=f"Save as {who}")).press("Enter")
+        playing(page)
+
+    hands.to(guard).press("Space")
+    expect(guard).not_to_be_checked()
+    write("Ada", "Lake")
+    write("Grace", "Roof")
+    expect(page.locator(".outcome")).to_contain_text("Ada's change is gone")
+    hands.to(page.get_by_role("button", name="Begin anew")).press("Enter")
+    expect(desk(page, "Ada").get_by_label("Title", exact=True)).to_be_focused()
+    hands.to(guard).press("Space")
+    expect(guard).to_be_checked()
+    write("Ada", "Lake")
+    write("Grace", "Roof")
+    expect(page.get_by_role("heading", name="412: decide by field")).to_be_focused()
+    hands.to(page.get_by_role("radio", name="Ada's")).press("ArrowDown").looks()
+    expect(page.get_by_role("radio", name="Grace's")).to_be_checked()
+    hands.to(page.get_by_role("button", name="Save with these")).press("Enter")
+    expect(page.locator(".stored")).to_contain_text("Roof")
+    hands.looks()
+    assert hands.faults == []
+
+
+@pytest.mark.parametrize("path", ["/", "/flagbit/", "/playground"])
 def test_the_first_stop_leads_past_the_top_to_the_content(
     page: Page, samples: Server, path: str
 ) -> None:

@@ -55,7 +55,7 @@ def test_a_page_is_good_in_each_state(visits: Visits, axe: str, state: State) ->
     state.show(page, server)
     found = watched.faults(axe)
     page.close()
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 WALKED_OF_MANY = 2
@@ -94,7 +94,7 @@ def test_a_page_that_links_lead_to_is_good_though_nobody_listed_it(
         watched.found.clear()
     page.close()
     print(f"{pages} pages, {len(walked)} of them walked here: {walked}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     assert pages >= (2 if role is None else 3)
 
 
@@ -159,7 +159,7 @@ def test_each_fault_would_be_found(browser: Browser, badly_made: str, axe: str, 
     found = watched.faults(axe)
     page.close()
     if path == "/":
-        assert found == []
+        assert not found, "\n".join(found)
     else:
         assert any(BAD[path][1] in line for line in found), found
 

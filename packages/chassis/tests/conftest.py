@@ -20,6 +20,8 @@ from chassis.application import Application
 from chassis.database import Database
 from chassis.installation import Installation, find_product
 from chassis.keys import Keys
+from chassis.problem_types import types_of
+from chassis.problems import Problem
 from chassis.rights import ProductRole, Roles
 from chassis.schema import DATABASE, MIGRATIONS
 from chassis.sessions import Sessions
@@ -32,6 +34,12 @@ ADMIN_KEY = "an-admin-key-of-more-than-32-characters"
 
 if str(SAMPLE) not in sys.path:
     sys.path.insert(0, str(SAMPLE))
+
+
+@pytest.fixture(autouse=True)
+def _no_unknown_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem that no table has is a mistake of the code that raises it."""
+    monkeypatch.setattr(Problem, "expected", types_of([find_product("notebook:PRODUCT")]))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -147,6 +155,26 @@ class Program:
                 return found[1]
             time.sleep(0.02)
         raise AssertionError(f"it never said {pattern}:\n{self.out}\n{self.err}")
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that it started to serve."""
+        number = self.process.pid
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        return [
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+
+    @property
+    def shared(self) -> Path:
+        """The folder that it gave them to share."""
+        variables = Path(f"/proc/{self.workers[0]}/environ").read_bytes().split(b"\0")
+        prefix = b"PROMETHEUS_MULTIPROC_DIR="
+        return Path(
+            next(one[len(prefix) :] for one in variables if one.startswith(prefix)).decode()
+        )
 
     def get(self, path: str, key: str | None = None) -> httpx2.Response:
         headers = {"X-API-Key": key} if key else {}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chassis import application
 from chassis.access_log import shorten
 from chassis.application import Application
 from chassis.database import DataInUse
@@ -109,6 +111,113 @@ def test_an_application_that_fails_at_its_end_is_heard() -> None:
 
     with pytest.raises(StartFailed, match="shutdown: it gave no reason"):
         asyncio.run(live())
+
+
+# -- products that start or stop badly ------------------------------------------------------------
+
+
+async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
+    """Starts, and never says that it has stopped; a wish to cancel is not heard either."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    notebook.LIFE.append("hangs")
+    for _ in range(20):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+
+
+async def failing_at_its_end(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    raise ValueError("no paper")
+
+
+async def ending_early(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+
+
+def lived(installation: Installation) -> list[str]:
+    """The types of what an application says in its whole life."""
+    messages: list[str] = []
+
+    async def live() -> None:
+        asked = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, str]:
+            return {"type": next(asked)}
+
+        async def send(message: Any) -> None:
+            messages.append(message["type"])
+
+        await asyncio.wait_for(Application(installation)({"type": "lifespan"}, receive, send), 60)
+
+    asyncio.run(live())
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        (hanging, "did not stop within 0.2 seconds"),
+        (failing_at_its_end, "no paper"),
+        (ending_early, ""),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_product_that_stops_badly_does_not_keep_the_others_from_stopping(
+    app: ASGIApp,
+    said: str,
+    first: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(application, "STOPS_WITHIN", 0.2)
+    good = find_product("notebook:PRODUCT")
+    bad = Product("bad", "Bad", "Stops badly", lambda _: app, "notebook.migrations")
+    products = [bad, good] if first else [good, bad]
+    installation = Installation.open(products, Settings(data=tmp_path))
+    notebook.LIFE.clear()
+    assert lived(installation) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert [one for one in notebook.LIFE if one != "hangs"] == ["start", "stop"]
+    errors = [str(one.exc_info[1]) for one in caplog.records if one.exc_info and one.exc_info[1]]
+    assert len(errors) == bool(said)
+    assert all(said in one for one in errors)
+    Installation.open(products, Settings(data=tmp_path)).close()  # the data is free again
+
+
+def test_a_product_that_hangs_would_hold_up_everybody_without_a_limit(tmp_path: Path) -> None:
+    """The twin: asked to stop without a limit, it does not come back."""
+
+    async def live() -> None:
+        lifespan = Lifespan(hanging)
+        await lifespan.start()
+        async with asyncio.timeout(0.5):
+            await lifespan.stop()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(live())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_product_that_raises_at_its_start_stops_those_that_did(
+    first: bool, tmp_path: Path
+) -> None:
+    async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError("no fonts")
+
+    good = find_product("notebook:PRODUCT")
+    bad = Product("bad", "Bad", "Fails", lambda _: raising, "notebook.migrations")
+    products = [bad, good] if first else [good, bad]
+    notebook.LIFE.clear()
+    assert lived(Installation.open(products, Settings(data=tmp_path))) == [
+        "lifespan.startup.failed"
+    ]
+    assert ([] if first else ["start", "stop"]) == notebook.LIFE
+    Installation.open(products, Settings(data=tmp_path)).close()
 
 
 def test_the_wish_to_stop_is_heard_before_and_after(installation: Installation) -> None:

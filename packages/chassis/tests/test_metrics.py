@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from chassis.settings import MetricsMode, Settings
 
 Start = Callable[..., Any]
 NAMES = ["notebook", "second"]
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "watch-it.md"
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain;q=0.5"
 
@@ -85,9 +87,8 @@ def test_what_conditions_saved_and_refused_is_there_by_route(
     first = client.get(sheet)
     assert client.get(sheet, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     found = read()
-    assert (
-        figure(found, "http_requests_total", status="412", method="PUT", route="/fail/{how}") == 1
-    )
+    refused = {"status": "412", "method": "PUT", "route": "/fail/{how}"}
+    assert figure(found, "http_requests_total", **refused) == 1
     assert figure(found, "http_requests_total", status="304", product="front") == 1
     assert figure(found, "http_unsent_bytes_total", product="front") == len(first.content)
     assert figure(found, "http_unsent_unknown_total") == 0
@@ -122,6 +123,18 @@ def test_openmetrics_is_sent_to_who_asks_for_it(client: TestClient, admin: dict[
     assert other.text.endswith("# EOF\n")
     families = [*parse_openmetrics(other.text)]  # type: ignore[no-untyped-call]
     assert {"http_requests", "quartet_build_info"} <= {family.name for family in families}
+
+
+def test_the_page_about_them_names_no_figure_that_is_not_there(
+    client: TestClient, read: Callable[[], Figures]
+) -> None:
+    client.get("/sign-in")
+    served = {name for name, _ in read()}
+    written = set(re.findall(r"\b((?:http|database|quartet)_[a-z_]+[a-z])\b", PAGE.read_text()))
+    assert {name for name in written if not any(one.startswith(name) for one in served)} == set()
+    assert {name for name in served if name.startswith("http_")} <= {
+        name + suffix for name in written for suffix in ("", "_bucket", "_count", "_sum")
+    }
 
 
 # -- who may read them ------------------------------------------------------------------------
@@ -177,13 +190,16 @@ def test_two_processes_answer_as_one_and_one_that_is_killed_takes_no_count_with_
     url, key = server.url, {"X-API-Key": server.admin_key}
     path = {"product": "notebook", "route": "/whoami"}
     ask(url, 20, key)
-    folder, before = shared_folder(server.process.pid), workers_of(server.process.pid)
+    folder, before = server.shared, server.workers
     for _ in range(5):  # whichever answers
         found = read_from(url, key)
         assert figure(found, "http_requests_total", **path) == 20
         assert figure(found, "http_request_duration_seconds_count", **path) == 20
         assert labels_of(found, "pid") == {str(pid) for pid in before}
-    assert not Path(folder).stat().st_mode & 0o077, "for this user alone"
+    assert not folder.stat().st_mode & 0o077, "for this user alone"
+    other = httpx2.get(f"{url}/metrics", headers=key | {"Accept": OPENMETRICS}, timeout=60).text
+    families = [*parse_openmetrics(other)]  # type: ignore[no-untyped-call]
+    assert {"http_requests", "process_cpu_seconds"} <= {family.name for family in families}
 
     # Stopped first, so that they die while the parent waits for a sign of life from them.
     for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -220,27 +236,9 @@ def read_from(url: str, key: dict[str, str]) -> Figures:
     return figures(answer.text)
 
 
-def workers_of(parent: int) -> list[int]:
-    """The processes that the parent started to serve."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
-def shared_folder(parent: int) -> Path:
-    """The folder that the parent gave its workers."""
-    worker = workers_of(parent)[0]
-    variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
-    prefix = b"PROMETHEUS_MULTIPROC_DIR="
-    return Path(next(one for one in variables if one.startswith(prefix))[len(prefix) :].decode())
-
-
 def eventually_answers(url: str) -> None:
     """Wait until a worker is there again: sooner than a sign of life is waited for."""
-    deadline = time.monotonic() + 45
+    deadline = time.monotonic() + 58
     while time.monotonic() < deadline:
         try:
             httpx2.get(f"{url}/healthz", timeout=1)

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from chassis.application import Application
 from chassis.installation import Installation, find_product
+from chassis.overview import Overview
 from chassis.pages import FOLDERS
 from chassis.pages.amounts import number, size
 from chassis.product import Context, Fact
@@ -149,6 +150,23 @@ def test_a_product_with_migrations_to_do_says_what_to_do(
     wrong = overview(client).json()["items"][1]
     assert wrong["ready"] is False
     assert wrong["wrong"].startswith("Its database has migrations to do. Run 'migrate'")
+
+
+def test_the_databases_are_asked_now_and_then(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked = [100.0], list[float]()
+
+    def not_ready() -> dict[str, str]:
+        asked.append(now[0])
+        return {}
+
+    monkeypatch.setattr(installation, "not_ready", not_ready)
+    shown = Overview(installation, monotonic=lambda: now[0])
+    who = Principal("key", "Ada", Role.READ)
+    for now[0] in (100.0, 101.9, 102.0, 103.9, 104.0):
+        shown.of(who)
+    assert asked == [100.0, 102.0, 104.0]
 
 
 # -- what a poll costs ----------------------------------------------------------------------------

@@ -176,6 +176,34 @@ def test_a_foreign_page_makes_and_changes_nothing(
         assert forged.status_code == 403
 
 
+def test_without_the_key_in_its_name_a_record_would_be_anybodys(
+    client: TestClient,
+    installation: Installation,
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The twin of the test that nobody else can tell: it sees what would be seen."""
+    owner = installation.keys.an_admin().id
+    monkeypatch.setattr("chassis.playground._key", lambda _: (owner, place.rpartition("/")[2]))
+    other = {"X-API-Key": installation.keys.create("Grace", Role.READ)[1]}
+    assert client.get(place, headers=other).status_code == 200
+
+
+def test_without_a_look_at_its_origin_a_foreign_page_would_write(
+    client: TestClient,
+    installation: Installation,
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The twin of the test with a foreign page."""
+    monkeypatch.setattr(installation.sessions, "refuse_forged", lambda _: None)
+    client.cookies.set(
+        "quartet_session", installation.sessions.begin(installation.keys.an_admin().id)
+    )
+    forged = client.put(place, json=LAKE, headers={"Sec-Fetch-Site": "cross-site"})
+    assert forged.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("content", "status", "pointers"),
     [

@@ -21,7 +21,6 @@ CASES: list[tuple[str, str, str, Json, int, str, Json]] = [
     ("no asset", "GET", "/assets/nowhere", {}, 404, "not-found", {}),
     ("method", "PATCH", "/notebook/whoami", {}, 405, "method-not-allowed", {}),
     ("no key", "GET", "/notebook/whoami", {}, 401, "not-authenticated", {}),
-    ("other status", "GET", "/notebook/fail/teapot", {}, 418, "status-418", {}),
     ("validation", "POST", "/notebook/orders", {"json": {}}, 422, "validation-failed", {}),
     (
         "broken JSON",
@@ -104,8 +103,17 @@ def test_a_slash_too_many_leads_nowhere_whatever_host_is_named(
     assert answer.json()["detail"].endswith("Check the path, and the slash at its end.")
 
 
-def test_headers_of_a_raised_error_are_kept(client: TestClient) -> None:
-    assert client.get("/notebook/fail/teapot").headers["x-pot"] == "short"
+def test_a_status_without_a_type_of_ours_is_about_blank(client: TestClient) -> None:
+    """RFC 9457 section 4.2.1: the status says it all, and its phrase is the title."""
+    answer = client.get("/notebook/fail/teapot")
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "I'm a Teapot",
+        "status": 418,
+        "detail": "Correct the request and try again.",
+    }
+    assert answer.headers["x-pot"] == "short"  # those of the raised error are kept
+    assert "link" not in answer.headers
 
 
 def test_what_nobody_foresaw_says_a_number_and_is_logged_under_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -88,12 +89,39 @@ def test_what_strangers_send_does_not_fill_the_log(program: Start, level: str) -
     for content in (b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"GET / HTTP/9.x\r\n\r\n"):
         with socket.create_connection((address[0], int(address[1]))) as stranger:
             stranger.sendall(content)
-            assert b" 400 " in stranger.recv(1000)
+            said = stranger.recv(1000)
+            assert said.startswith(b"HTTP/1.1 400 ")
+            assert b"\r\ncontent-type: application/problem+json\r\n" in said
+            assert b'"type":"urn:ifmatch:problem:bad-request"' in said
     assert server.stop() == 0
     assert "pip install" not in server.err
     assert ("Invalid HTTP request" in server.err) == (level == "debug")
     if level == "info":
         assert server.err == ""
+
+
+def test_fields_without_end_are_refused_and_memory_is_not_filled(program: Start) -> None:
+    server = program("serve", *PORT)
+    port = int(server.url.rpartition(":")[2])
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port)) as stranger:
+        stranger.settimeout(30)
+        stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with contextlib.suppress(OSError):  # it hangs up
+            while sent < 5_000_000:
+                stranger.sendall(b"x" * 8192)
+                sent += 8192
+        with contextlib.suppress(OSError):
+            answer = stranger.recv(4000)
+            assert answer.startswith(b"HTTP/1.1 431 ")
+            assert b'"type":"urn:ifmatch:problem:fields-too-large"' in answer
+    assert sent < 5_000_000
+    with httpx2.Client() as client:  # honest ones are read, one after the other
+        for length in (60_000, 100, 60_000, 60_000):
+            headers = {"X-Long": "x" * length}
+            assert client.get(f"{server.url}/healthz", headers=headers).status_code == 200
+    assert server.stop() == 0
+    assert server.err == ""
 
 
 def test_a_given_key_opens_and_is_not_shown(program: Start) -> None:
@@ -263,12 +291,15 @@ def test_workers_leave_when_their_parent_is_killed(program: Start) -> None:
     server = program("serve", *PORT, "--workers", "2", "--shared-sqlite")
     url = server.url
     assert server.get("/healthz").status_code == 200
+    folder = server.shared
+    assert folder.exists()
     server.stop(signal.SIGKILL)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
             httpx2.get(f"{url}/healthz", timeout=1)
         except httpx2.ConnectError:
+            assert not folder.exists()
             return
         except httpx2.HTTPError:
             pass

@@ -15,6 +15,8 @@ PAGES = [
     *("reference/core", "reference/asgi", "reference/stores", "reference/vectors"),
     "reference/history",
     "reference/merge",
+    "reference/metrics",
+    "reference/openapi",
     *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
 

@@ -16,13 +16,13 @@ from starlette.routing import Route
 
 import flagbit
 from chassis.installation import Installation, roles_of
+from chassis.problem_types import TYPES
 from chassis.settings import Settings
 from flagbit import app, ofrep
 from flagbit.client.refusals import WORDS
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
 from flagbit.product import PRODUCT
 from flagbit.rules import TargetingKeyMissing
-from ifmatch import Comparison
 
 DOCS = Path(__file__).parents[3] / "docs/reference"
 KINDS = ("flag", "state", "environment", "project")
@@ -62,10 +62,11 @@ def routes(holder: Any) -> Iterator[Any]:
 def test_every_operation_is_on_the_page_with_its_role_and_its_condition(api: FastAPI) -> None:
     held = set()
     for route in routes(api):
-        role = inspect.getclosurevars(route.declared.authorize).nonlocals["role"]
         for method in route.methods:
             condition = "**required**" if route.declared.required else "*taken*"
-            held.add((method, route.path, role.value, "" if method == "GET" else condition))
+            held.add(
+                (method, route.path, route.declared.roles[0], "" if method == "GET" else condition)
+            )
     assert {tuple(row[:4]) for row in table("method | path below `/api/v1`")} == held
 
 
@@ -110,16 +111,14 @@ def raised() -> set[tuple[str, str]]:
 
 
 def test_every_problem_is_on_the_page_with_its_status() -> None:
-    shared = {(row[0], row[1]) for row in table("type (`urn:ifmatch:problem:…`)", "problems.md")}
+    shared = {(one.slug, one.shown_statuses) for one in TYPES}
     listed = {(row[0], row[1]) for row in table("type (`urn:ifmatch:problem:…`)")}
     assert listed == raised() - shared
     assert set(WORDS) <= {slug for slug, _ in listed | shared}
 
 
 def test_ofrep_is_on_the_page() -> None:
-    context: Any = SimpleNamespace(
-        authenticate=None, path=str, settings=SimpleNamespace(of=lambda _: Comparison.STATE)
-    )
+    context: Any = SimpleNamespace(authenticate=None, path=str, settings=Settings())
     served = ofrep.application(SimpleNamespace(), context)  # type: ignore[arg-type]
     paths = {("POST", route.path) for route in served.routes if isinstance(route, Route)}
     assert {(row[0], row[1]) for row in table("method | path below `/ofrep`")} == paths

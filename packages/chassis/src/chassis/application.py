@@ -7,10 +7,12 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import RedirectResponse
@@ -22,6 +24,7 @@ from chassis.front import front
 from chassis.installation import Installation
 from chassis.lifespan import Lifespan
 from chassis.metrics import Metrics
+from chassis.problem_links import ProblemLinks
 from chassis.problems import Unhandled
 from chassis.savings import FRONT
 from ifmatch.server.metrics import Exchange, MeteredMiddleware
@@ -30,6 +33,8 @@ log = logging.getLogger("chassis.application")
 
 _HOUSEKEEPING_SECONDS = 30.0
 _MEASURING_SECONDS = 5.0
+STOPS_WITHIN = 10.0
+"""Seconds that a product has to clean up in; what still runs then is left behind."""
 
 
 class Application:
@@ -47,7 +52,8 @@ class Application:
         self._products = {name: self._metered(name, app) for name, app in products.items()}
         self._front = self._metered(FRONT, front(installation, self._metrics))
         self._to_product = self._metered(FRONT, _redirect)
-        answering = Unhandled(self._dispatch, outermost=True)
+        links = ProblemLinks(installation.problem_types, self._prefix)
+        answering = Unhandled(self._dispatch, outermost=True, links=links)
         self._http = AccessLog(answering, lines=installation.settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +122,9 @@ class Application:
                     chores = [asyncio.create_task(self._housekeeping())]
                     chores.append(asyncio.create_task(self._measuring()))
                     if multiprocessing.parent_process() is not None:
-                        chores.append(asyncio.create_task(_leave_with_parent()))
+                        chores.append(
+                            asyncio.create_task(_leave_with_parent(self.installation.shared))
+                        )
                 except Exception as error:
                     log.exception("a product failed to start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -132,11 +140,11 @@ class Application:
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
-        for lifespan in reversed(started):
-            try:
-                await lifespan.stop()
-            except Exception:
-                log.exception("a product failed to stop cleanly")
+        # At once, since none needs another: one that hangs does not take the time of the rest.
+        ends = (lifespan.stop(STOPS_WITHIN) for lifespan in started)
+        for end in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(end, BaseException):
+                log.error("a product failed to stop cleanly", exc_info=end)
         with contextlib.suppress(Exception):  # it is only when keys were used last
             await asyncio.to_thread(self.installation.keys.write_last_used)
         self.installation.close()
@@ -148,6 +156,10 @@ class Application:
                 await asyncio.to_thread(self.installation.keys.write_last_used)
             except Exception:
                 log.exception("could not store when keys were used")
+            try:
+                await asyncio.to_thread(self.installation.prune_if_due)
+            except Exception:
+                log.exception("could not delete what is old")
 
     async def _measuring(self) -> None:
         """Other processes show what this one wrote down."""
@@ -188,7 +200,7 @@ def _hearing_signals(installation: Installation) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-async def _leave_with_parent() -> None:
+async def _leave_with_parent(shared: Path | None) -> None:
     """A worker whose parent was killed would keep the port for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 (asked before)
@@ -199,4 +211,6 @@ async def _leave_with_parent() -> None:
     finally:
         loop.remove_reader(parent.sentinel)
     log.error("the parent process is gone; stopping")
+    if shared is not None:
+        shutil.rmtree(shared, ignore_errors=True)  # nobody else is left to do it
     os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
-_HERE = ("data",)  # what commands need that do not serve
+HERE = ("data",)  # what commands need that do not serve
 
 
 class Command(click.Command):
@@ -58,18 +59,22 @@ def command_line(
     help: str,  # noqa: A002 (click's own word)
 ) -> click.Group:
     """The command `name`, which serves the products of those `package.module:NAME` references."""
+    # The references are known to every command below: whose settings are no mistake.
+    context = {"help_option_names": ["-h", "--help"], "obj": tuple(references)}
 
-    @click.group(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.group(name, help=help, context_settings=context)
     @click.version_option(package_name=name, message=f"{name} %(version)s")
     def group() -> None:
         pass
 
     @group.command()
-    @_options()
+    @options()
     def serve(**flags: Any) -> None:
         """Serve until stopped. Migrates first."""
-        with _failing_clearly():
-            settings = _settings(references, flags)
+        with failing_clearly():
+            settings = settings_of(references, flags)
+            # Somebody else's folder, which prometheus-client would take for ours as it is imported.
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
             from chassis.server import serve as run
 
@@ -77,7 +82,7 @@ def command_line(
         sys.exit(status)
 
     @group.command("check-config")
-    @_options()
+    @options()
     @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
     def check_config(as_json: bool, **flags: Any) -> None:
         """Show the settings that 'serve' would use, and what is wrong with them.
@@ -92,14 +97,19 @@ def command_line(
         sys.exit(0 if report.fit else 2)
 
     @group.command()
-    @_options(*_HERE)
+    @options(*HERE)
     def migrate(**flags: Any) -> None:
         """Bring the databases up to date, and stop."""
-        with _failing_clearly():
-            _installation(references, flags).close()
+        with failing_clearly():
+            opened(references, flags).close()
         click.echo("The databases are up to date.")
 
     group.add_command(_keys(references))
+
+    from chassis import data_cli
+
+    for command in data_cli.commands(references):
+        group.add_command(command)
     return group
 
 
@@ -109,7 +119,7 @@ def _keys(references: Sequence[str]) -> click.Group:
         """Make, list, rotate and revoke API keys, on the machine that has the data."""
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.option("--owner", required=True, help="Whose key it is: audits and conflicts show it.")
     @click.option(
         "--role",
@@ -146,7 +156,7 @@ def _keys(references: Sequence[str]) -> click.Group:
         click.echo(token)
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.option("--owner", default="administrator", show_default=True, help="Whose key it is.")
     def recover(owner: str, **flags: Any) -> None:
         """Make a new key that may do everything, where every such key was lost.
@@ -159,7 +169,7 @@ def _keys(references: Sequence[str]) -> click.Group:
         click.echo(token)
 
     @keys.command("list")
-    @_options(*_HERE)
+    @options(*HERE)
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
         with _at_the_data(references, flags) as installation:
@@ -171,7 +181,7 @@ def _keys(references: Sequence[str]) -> click.Group:
             click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {_state(key)}  {key.owner}")
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.option(
         "--overlap",
         type=click.IntRange(0, 3660 * 24),
@@ -196,7 +206,7 @@ def _keys(references: Sequence[str]) -> click.Group:
         click.echo(done.token)
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.argument("key_id", metavar="ID")
     def revoke(key_id: str, **flags: Any) -> None:
         """Refuse a key from now on; running servers follow within a second."""
@@ -225,8 +235,8 @@ def _at_the_data(
     """The keys of an installation, whose products stay closed."""
     from ifmatch.core.errors import Missing
 
-    with _failing_clearly():
-        settings = _settings(references, flags)
+    with failing_clearly():
+        settings = settings_of(references, flags)
 
         from chassis.installation import Installation, find_product
 
@@ -240,7 +250,7 @@ def _at_the_data(
             installation.close()
 
 
-def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option for each setting that has a flag, or for those that are named."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -260,23 +270,26 @@ def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _installation(references: Sequence[str], flags: dict[str, Any]) -> Installation:
-    settings = _settings(references, flags)
+def opened(
+    references: Sequence[str], flags: dict[str, Any], *, making: bool = True
+) -> Installation:
+    """What the settings lead to, migrated; without `making`, only where there is data."""
+    settings = settings_of(click.get_current_context().find_root().obj, flags)
 
     from chassis.installation import Installation, find_product
 
     products = [find_product(reference) for reference in references]
-    return Installation.open(products, settings, serving=False)
+    return Installation.open(products, settings, serving=False, making=making)
 
 
-def _settings(references: Sequence[str], flags: dict[str, Any]) -> Settings:
+def settings_of(references: Sequence[str], flags: dict[str, Any]) -> Settings:
     """The settings, with those that the command's products bring."""
     from chassis.installation import find_product
 
     return Settings.load(None, flags, [find_product(reference) for reference in references])
 
 
-class _failing_clearly:  # noqa: N801 (read as a word of the language)
+class failing_clearly:  # noqa: N801 (read as a word of the language)
     """Turns what the operator can mend into one line on standard error, and status 2."""
 
     def __enter__(self) -> None:

@@ -61,6 +61,7 @@ class Declarations:
         """A route that reads; `takes` are the query parameters that select what is read."""
         return Conditional(
             authorize=self.needs(role),
+            roles=(str(role),),
             tag=_of_known(tag, takes),
             comparison=self.comparison,
             weak=not self.strong,
@@ -81,6 +82,7 @@ class Declarations:
         """A route that changes something whose tag `tag` gives; `takes` as in `reads`."""
         return Conditional(
             authorize=self.needs(role),
+            roles=(str(role),),
             tag=_of_known(tag, takes),
             comparison=self.comparison,
             weak=not self.strong,

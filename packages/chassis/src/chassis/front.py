@@ -17,9 +17,10 @@ from chassis.form import form_of
 from chassis.installation import Installation
 from chassis.metrics import Metrics
 from chassis.metrics import routes as metrics_routes
-from chassis.overview import overview
+from chassis.overview import Overview
 from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
+from chassis.problem_pages import ProblemPages
 from chassis.problems import Problem
 from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
@@ -53,6 +54,7 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
             *keys_page.routes(installation),
             *sessions_page.routes(installation),
             Mount("/api/v1", api(installation)),
+            *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
             *metrics_routes(installation, metrics),
         ]
@@ -86,6 +88,7 @@ class _Front:
         self._templates = environment()
         self._authenticate = installation.authenticator()
         self._reader = self._authenticate.require(Role.READ)
+        self._overview = Overview(installation)
         self.looked_over = Conditional(authorize=self._reader)
 
     # -- pages ----------------------------------------------------------------------------------
@@ -94,7 +97,7 @@ class _Front:
         """The products; for who is signed in, with their state and what was saved."""
         who = self._who(request)
         may_look = who is not None and who.may_manage(Role.READ)
-        shown = overview(self._installation, who).value if who is not None and may_look else None
+        shown = self._overview.of(who).value if who is not None and may_look else None
         products = {one.name: one for one in self._installation.products}
         return self._page(
             "front.html",
@@ -106,7 +109,7 @@ class _Front:
 
     async def overview(self, request: Request) -> Response:
         """What the front page shows, as JSON with a tag: it is polled."""
-        found = await run_in_threadpool(overview, self._installation, request.state.principal)
+        found = await run_in_threadpool(self._overview.of, request.state.principal)
         return TaggedResponse(found)
 
     def playground(self, request: Request) -> Response:

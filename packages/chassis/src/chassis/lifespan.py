@@ -10,9 +10,16 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+_HEARS_WITHIN = 1.0
+"""Seconds that a cancelled application has to end."""
+
 
 class StartFailed(RuntimeError):
     """An application said that it cannot start."""
+
+
+class StopHangs(RuntimeError):
+    """An application did not stop in time, and was left behind."""
 
 
 class Lifespan:
@@ -33,11 +40,21 @@ class Lifespan:
         self._task = asyncio.create_task(self._run())
         await self._ask("startup")
 
-    async def stop(self) -> None:
-        """Return when the application has cleaned up; raises StartFailed, or what it raised."""
-        await self._ask("shutdown")
-        if self._task is not None:
-            await self._task
+    async def stop(self, within: float | None = None) -> None:
+        """Return when the application has cleaned up; raises StartFailed, or what it raised.
+
+        Raises StopHangs after `within` seconds, when it was cancelled and did not even hear that.
+        """
+        assert self._task is not None  # noqa: S101 (start comes first)
+        try:
+            async with asyncio.timeout(within):
+                await self._ask("shutdown")
+                await asyncio.wait({self._task})
+        except TimeoutError:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_HEARS_WITHIN)
+            raise StopHangs(f"An application did not stop within {within:g} seconds.") from None
+        self._task.result()  # raises what the application raised
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
@@ -47,9 +64,12 @@ class Lifespan:
         assert self._task is not None  # noqa: S101 (start comes first)
         await self._to_app.put({"type": f"lifespan.{what}"})
         answer = asyncio.create_task(self._from_app.get())
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not answer.done():
+                answer.cancel()
         if not answer.done():
-            answer.cancel()
             self._task.result()  # raises what the application raised
             return
         if answer.result()["type"] != f"lifespan.{what}.complete":

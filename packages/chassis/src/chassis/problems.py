@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from http.client import responses as PHRASES  # noqa: N812 (a constant)
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
@@ -25,6 +25,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.headers import request_id, with_security
+from chassis.problem_links import ProblemLinks
+from chassis.problem_types import ProblemType
 from chassis.validation import MalformedJSON, describe
 from ifmatch.core.errors import Conflict, Missing
 from ifmatch.core.reply import PROBLEM_JSON, PROBLEM_TYPE
@@ -36,8 +38,15 @@ log = logging.getLogger("chassis.problems")
 class Problem(HTTPException):
     """An answer that refuses; `detail` ends with what the caller can do next.
 
-    `slug` names the kind of problem in its `type`; `extensions` become members of their own.
+    `slug` names the kind of problem in its `type`, which is a row of a table of problem types, so
+    that it has a page; `extensions` become members of their own.
     """
+
+    expected: ClassVar[Mapping[str, ProblemType] | None] = None
+    """For tests: the types that there are. Raising another one is a mistake of the code then."""
+
+    foreign: ClassVar[bool] = False
+    """Of a class whose problems are sent in another protocol's shape: they have no type of ours."""
 
     def __init__(
         self,
@@ -53,15 +62,29 @@ class Problem(HTTPException):
         self.slug = slug
         self.title = title or slug.replace("-", " ").capitalize()
         self.extensions = extensions
+        if self.expected is not None and not self.foreign:
+            self._check(self.expected)
+
+    def _check(self, expected: Mapping[str, ProblemType]) -> None:
+        row = expected.get(self.slug)
+        if row is None or self.status_code not in row.statuses:
+            raise ValueError(f"No table has the problem {self.slug} with {self.status_code}.")
+        if self.title != row.title or not self.extensions.keys() <= row.members.keys():
+            raise ValueError(f"The problem {self.slug} is not as its row says: {self.members()}")
 
     def members(self) -> dict[str, Any]:
         """The problem details as they are sent."""
         return {
-            "type": PROBLEM_TYPE + self.slug,
+            "type": self.type,
             "title": self.title,
             "status": self.status_code,
             "detail": self.detail,
         } | self.extensions
+
+    @property
+    def type(self) -> str:
+        """The URI that names the type."""
+        return PROBLEM_TYPE + self.slug
 
     def response(self) -> Response:
         """The answer, for plain ASGI code that has no handlers around it."""
@@ -81,18 +104,10 @@ def problem_response(
 
 _PLAIN = {
     400: ("bad-request", "The request could not be understood. Correct it and send it again."),
-    401: ("not-authenticated", "Send a key as 'Authorization: Bearer <key>' or 'X-API-Key'."),
-    403: ("forbidden", "This key may not do that. Use one with more rights."),
     404: ("not-found", "There is nothing at this address. Check the path."),
     405: ("method-not-allowed", "This address does not take that method. See the Allow field."),
-    406: ("not-acceptable", "None of the accepted types can be sent. Widen the Accept field."),
-    408: ("request-timeout", "The request took too long to arrive. Send it again."),
-    409: ("conflict", "The request does not fit the present state. Read it again and retry."),
-    410: ("gone", "What was here is gone for good. Remove the link."),
     413: ("content-too-large", "The content is too large. Send less."),
     415: ("unsupported-media-type", "This content type is not understood. Send application/json."),
-    429: ("too-many-requests", "That was too often. Wait, then send it again."),
-    503: ("unavailable", "The service cannot answer now. Wait a little, then try again."),
 }
 _STRAY_SLASH = "There is nothing at this address. Check the path, and the slash at its end."
 _FASTAPI_UNREADABLE = "There was an error parsing the body"
@@ -102,14 +117,23 @@ _UNREADABLE = (
 )
 
 
+class _Untyped(Problem):
+    """A status that somebody raised and no type of ours goes with: RFC 9457 section 4.2.1."""
+
+    foreign = True
+    type = "about:blank"
+
+
 def _plain(error: HTTPException) -> Problem:
     """A Problem of an HTTPException that Starlette, FastAPI or somebody's code raised."""
     status = error.status_code
-    slug, detail = _PLAIN.get(status, (f"status-{status}", "Correct the request and try again."))
     if status == 400 and error.detail == _FASTAPI_UNREADABLE:
         return Problem(422, "malformed-json", _UNREADABLE, title="Malformed JSON")
+    slug, detail = _PLAIN.get(status, ("", "Correct the request and try again."))
     said = str(error.detail) if error.detail not in ("", PHRASES.get(status)) else detail
-    return Problem(status, slug, said, headers=error.headers)
+    if slug:
+        return Problem(status, slug, said, headers=error.headers)
+    return _Untyped(status, "", said, title=PHRASES.get(status, "Error"), headers=error.headers)
 
 
 async def on_http(request: Request, error: Exception) -> Response:
@@ -219,28 +243,39 @@ class Unhandled:
     The traceback goes to the log under that number. Starlette's own handler would raise the error
     again after the answer, and the server would log it a second time.
 
-    With `outermost`, it also gives every answer its number and the security fields: one layer
-    around a request costs half of two.
+    With `outermost`, it also gives every answer its number and the security fields, and problems
+    the link to their page: one layer around a request costs half of two.
     """
 
-    def __init__(self, app: ASGIApp, *, outermost: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, outermost: bool = False, links: ProblemLinks | None = None
+    ) -> None:
         self._app = app
         self._outermost = outermost
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = False
+        held: Message | None = None
         if self._outermost:
             request_id(scope)  # before the scope is copied, so that all layers see one number
 
         async def noticing(message: Message) -> None:
-            nonlocal started
+            nonlocal started, held
             if message["type"] == "http.response.start":
-                started = True
                 if self._outermost:
                     message = with_security(message, request_id(scope))
+                if self._links is not None and self._links.concern(message["headers"]):
+                    held = message  # until its content says which page it is
+                    return
+            elif held is not None and self._links is not None:
+                link = self._links.link(message.get("body", b""))
+                await send({**held, "headers": [*held["headers"], *link]})
+                held = None
+            started = True
             await send(message)
 
         try:

@@ -152,6 +152,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "lifespan": "on",
         "ws": "none",
+        "http": "chassis.protocol:ProblemProtocol",
         "timeout_graceful_shutdown": _STOP_SECONDS,
         "proxy_headers": True,
         "forwarded_allow_ips": settings.trusted_proxies,

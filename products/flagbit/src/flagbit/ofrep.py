@@ -39,6 +39,7 @@ from flagbit.settings import COMPARISON
 from ifmatch import Representation, canonical, composed_tag
 from ifmatch.core.reply import PROBLEM_JSON
 from ifmatch.core.tags import state_digest
+from ifmatch.server.openapi import description
 from ifmatch.server.starlette import (
     CappedRequest,
     Conditional,
@@ -47,6 +48,8 @@ from ifmatch.server.starlette import (
     conditional,
 )
 
+TITLE, PROTOCOL = "Evaluation (OFREP)", "0.2"
+ALL, ONE = "/v1/evaluate/flags", "/v1/evaluate/flags/{key}"
 MAX_CONTEXT = 65_536
 BUILD = "1"
 """Part of the bulk tag: raised by whoever changes what an evaluation answers."""
@@ -62,16 +65,19 @@ def application(
     asking = _Asking(evaluations, context)
     declared = Conditional(
         authorize=asking.who,
+        roles=(SERVER.name, CLIENT.name),
         safe=True,
         max_content=MAX_CONTEXT,
         comparison=context.settings.of(COMPARISON),
     )
 
     async def evaluate_all(request: Request) -> Response:
+        """All flags that the key sees."""
         about = await _context(request)
         return await run_in_threadpool(asking.for_all, request.state.principal, about)
 
     async def evaluate_one(request: Request) -> Response:
+        """One flag."""
         principal = await run_in_threadpool(asking.who, request)
         check_content(declared, request)
         capped = CappedRequest(request.scope, request.receive)
@@ -81,8 +87,8 @@ def application(
 
     app = Starlette(
         routes=[
-            Route("/v1/evaluate/flags", conditional(declared, evaluate_all), methods=["POST"]),
-            Route("/v1/evaluate/flags/{key}", evaluate_one, methods=["POST"]),
+            Route(ALL, conditional(declared, evaluate_all), methods=["POST"]),
+            Route(ONE, evaluate_one, methods=["POST"]),
         ],
     )
     install(app)
@@ -90,6 +96,34 @@ def application(
     # without them for a network error.
     app.user_middleware[:0] = [_cors(origins), Middleware(_InOFREP)]
     return app
+
+
+def described(served: Starlette, security: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of the two routes in OpenAPI; what is refused is in OFREP's words."""
+    made = description(served, title=TITLE, version=PROTOCOL, security=security)
+    bulk, single = (made["paths"][path]["post"] for path in (ALL, ONE))
+    del bulk["responses"]["422"]  # what it has to say of the content is 400
+    for status, answer in bulk["responses"].items():
+        if int(status) >= 400:
+            answer["content"] = {"application/json": {"schema": _FAILURE}}
+    for one in (bulk, single):
+        one["responses"]["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+    single["security"] = bulk["security"]
+    single["responses"] |= {
+        status: one for status, one in bulk["responses"].items() if int(status) >= 400
+    }
+    del single["responses"]["412"]  # it has no tag
+    said = "There is no such flag, or the key does not see it."
+    single["responses"]["404"] = {**bulk["responses"]["400"], "description": said}
+    single["responses"] = dict(sorted(single["responses"].items()))
+    return made
+
+
+_FAILURE = {
+    "type": "object",
+    "required": ["errorCode", "errorDetails"],
+    "properties": {name: {"type": "string"} for name in ("key", "errorCode", "errorDetails")},
+}
 
 
 class _Asking:
@@ -200,6 +234,8 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 class _Failure(Problem):
     """A refusal with one of OFREP's own codes."""
+
+    foreign = True
 
     def __init__(self, status: int, code: str, details: str) -> None:
         super().__init__(status, code.lower().replace("_", "-"), details, errorCode=code)

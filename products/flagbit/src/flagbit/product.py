@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Fact, Product
+from chassis.product import GUIDE, Context, Fact, Product
+from chassis.retention import Rule
 from chassis.rights import Principal, ProductRole
-from flagbit.settings import CLIENT_VARIABLES, COMPARISON, SETTINGS
+from chassis.transfer import Transfer
+from flagbit.problems import PROBLEMS
+from flagbit.settings import AUDIT_DAYS, CLIENT_VARIABLES, COMPARISON, SETTINGS
 
 SERVER = ProductRole("server", "evaluates every flag of one environment", bound="environment")
 CLIENT = ProductRole(
@@ -32,10 +36,35 @@ def _demo(context: Context) -> None:
     fill(context)
 
 
-def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+def _transfer(context: Context) -> Transfer:
     from flagbit.db import FlagDatabase
+    from flagbit.transfer import FlagTransfer
 
-    return FlagDatabase(context.database, context.settings.of(COMPARISON)).facts(principal)
+    return FlagTransfer(FlagDatabase(context.database, context.settings.of(COMPARISON)))
+
+
+def _restored(connection: Connection) -> None:
+    from flagbit.db import outrun_revisions
+
+    outrun_revisions(connection)
+
+
+def _retention(context: Context, now: float) -> Sequence[Rule]:
+    from flagbit.db import old_entries
+
+    return old_entries(context.database, now, context.settings.of(AUDIT_DAYS))
+
+
+def _names_keys(context: Context, keys: Sequence[str]) -> Set[str]:
+    from flagbit.db import keys_in_trail
+
+    return keys_in_trail(context.database, keys)
+
+
+def _state(context: Context, principal: Principal) -> Iterable[Fact]:
+    from flagbit.db import facts
+
+    return facts(context.database, principal)
 
 
 def _record_key(context: Context, *change: Any) -> None:
@@ -53,8 +82,14 @@ PRODUCT = Product(
     demo=_demo,
     roles=(SERVER, CLIENT),
     record_key=_record_key,
+    transfer=_transfer,
+    restored=_restored,
+    retention=_retention,
+    names_keys=_names_keys,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    guide=GUIDE,
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
+    problems=PROBLEMS,
 )

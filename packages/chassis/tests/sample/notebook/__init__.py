@@ -16,6 +16,7 @@ from sqlalchemy import text
 from chassis import problems
 from chassis.events import Channel
 from chassis.pages import environment
+from chassis.problem_types import ProblemType
 from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
 from chassis.rights import Principal, ProductRole, Role
@@ -82,6 +83,11 @@ def create(context: Context) -> FastAPI:
     @app.get("/where")
     def where(request: Request) -> dict[str, Any]:
         return {"path": request.url.path, "url": context.url("/x", request)}
+
+    @app.get("/asked-by")
+    def asked_by(request: Request) -> dict[str, Any]:
+        client = request.client.host if request.client else None
+        return {"client": client, "scheme": request.url.scheme}
 
     @app.get("/notes")
     def notes() -> list[str]:
@@ -191,6 +197,17 @@ def state(context: Context, _principal: Principal) -> list[Fact]:
     return [Fact("Notes", count, by="Ada <b>\u202e")]
 
 
+PROBLEMS = (
+    ProblemType(
+        "cannot-now",
+        (409,),
+        "It is not the time for that.",
+        "Try later.",
+        "Not now. Try later.",
+        {"until": ("when it is the time", "noon")},
+    ),
+    ProblemType("no-bin", (404,), "No bin.", "Make one.", "No bin.", {"bin": ("which", "x")}),
+)
 PRODUCT = Product(
     name="notebook",
     title="Notebook",
@@ -201,5 +218,8 @@ PRODUCT = Product(
     roles=(ProductRole("jot", "adds notes, and does nothing else"),),
     state=state,
     first_step="Write a note.",
+    problems=PROBLEMS,
 )
-SECOND = Product("second", "Second", "Another one", create, "notebook.migrations")
+SECOND = Product(
+    "second", "Second", "Another one", create, "notebook.migrations", problems=PROBLEMS
+)

@@ -74,7 +74,8 @@ class Conditional:
     """What an endpoint declares about its resource; use it as a decorator.
 
     - `authorize(request)` returns who asks, or raises; `PUBLIC` where nobody needs to be known.
-      Its answer is at `request.state.principal`.
+      Its answer is at `request.state.principal`. `roles` are what it asks for, any of them, in
+      words for the description of the API.
     - `tag(request)` returns the current tag early, without building the body; None where there is
       nothing but a write may create it; raises (404) where there is nothing to speak of. Give
       `Validators` with `until` where time alone changes what is served (`store.validators`). A read
@@ -119,6 +120,7 @@ class Conditional:
     vary: tuple[str, ...] = ("Authorization", "X-API-Key", "Cookie")
     max_age: int | None = None
     clock: Callable[[], datetime] = utc_now
+    roles: tuple[str, ...] = ()
 
     def __call__(self, endpoint: T) -> T:
         """Mark an endpoint; a `ConditionalRoute` finds the mark."""
@@ -243,7 +245,9 @@ def conditional(
         capped.max_content = declared.max_content
         return await respond(declared, capped, endpoint)
 
-    return answer
+    answer.__doc__ = endpoint.__doc__  # for `ifmatch.server.openapi`
+    answer.__name__ = getattr(endpoint, "__name__", answer.__name__)
+    return declared(answer)
 
 
 async def respond(declared: Conditional, request: Request, endpoint: Endpoint) -> Response:

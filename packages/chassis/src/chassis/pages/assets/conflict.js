@@ -79,18 +79,18 @@ function who(row) {
 
 function placeView(subject, row, choose) {
   const [base, mine, theirs] = [row.base, row.mine, row.theirs].map((value) => subject.lines(row, value));
-  const name = row.last?.by ?? SOMEBODY;
+  const whose = () => (row.last ? [seen(row.last.by), "’s"] : "Theirs");
   const title = h("h4", { id: newId("place") }, subject.label(row), " ", who(row));
   const columns = h("div", { class: "versions" },
     h("div", { class: "version of-base" }, version("Before", base, [...mine, ...theirs], "del")),
     h("div", { class: `version ${row.by === "them" ? "" : "of-mine"}` }, version("Yours", mine, base, "ins")),
-    h("div", { class: `version ${row.by === "me" ? "" : "of-theirs"}` }, version([seen(name), "’s"], theirs, base, "ins")));
+    h("div", { class: `version ${row.by === "me" ? "" : "of-theirs"}` }, version(whose(), theirs, base, "ins")));
   const about = { class: `clash is-${row.by}`, "data-field": field(row) };
   if (row.by !== "clash") return h("div", { ...about, role: "group", "aria-labelledby": title.id }, title, columns);
   const group = newId("keep");
   const radio = (side, text) =>
     h("label", { class: "check" }, h("input", { type: "radio", name: group, value: side, checked: side === "mine", onchange: () => choose(side) }), h("span", {}, text));
-  const keep = h("div", { class: "row keep" }, radio("mine", "Keep yours"), radio("theirs", ["Keep ", seen(name), "’s"]));
+  const keep = h("div", { class: "row keep" }, radio("mine", "Keep yours"), radio("theirs", row.last ? ["Keep ", whose()] : "Keep theirs"));
   return h("fieldset", about, h("legend", {}, title), columns, keep);
 }
 

@@ -32,7 +32,8 @@ export class Editor {
     Object.assign(this, { page, subject });
     this.notice = h("div", { class: "notices", role: "alert" });
     this.newer = h("div", { class: "notices", role: "status" });
-    this.side = h("div", {}); // a conflict, or what was merged
+    this.merged = h("div", { class: "notices", role: "status" });
+    this.side = h("div", {}); // a conflict
     this.body = h("fieldset", { class: "draft-body", disabled: !page.canEdit });
     this.version = h("p", { class: "hint version-line" });
     this.saveButton = h("button", { class: "first" }, subject.save);
@@ -48,7 +49,7 @@ export class Editor {
         this.form.requestSubmit();
       }
     });
-    this.node = h("div", { class: "draft" }, this.newer, this.notice, this.side, this.form, this.version);
+    this.node = h("div", { class: "draft" }, this.newer, this.merged, this.notice, this.side, this.form, this.version);
   }
 
   get dirty() {
@@ -95,6 +96,7 @@ export class Editor {
 
   discard() {
     this.tell();
+    this.merged.replaceChildren();
     clearErrors(this.form);
     this.show(this.base);
     this.page.say(`Your changes to ${this.subject.title} were discarded.`);
@@ -105,6 +107,7 @@ export class Editor {
 
   async save() {
     this.tell();
+    this.merged.replaceChildren();
     clearErrors(this.form);
     const { value, problems } = this.fields.read();
     if (problems.length) return this.point(problems);
@@ -159,10 +162,10 @@ export class Editor {
   tellSaved(theirs, doneBy) {
     const { subject, page } = this;
     if (theirs.length && !this.form.hidden) {
-      const dismiss = () => { this.side.replaceChildren(); this.saveButton.focus(); };
-      this.side.replaceChildren(mergedView({ subject, rows: theirs, dismiss }));
-      const changed = theirs.map((row) => subject.label(row)).join(", ");
-      page.say(`Saved ${subject.title}, merged with what ${names(theirs)} changed: ${changed}.`);
+      const dismiss = () => { this.merged.replaceChildren(); this.saveButton.focus(); };
+      this.merged.replaceChildren(mergedView({ subject, rows: theirs, dismiss }));
+      if (!this.dirty) this.merged.scrollIntoView({ block: "nearest" }); // who goes on typing is left there
+      page.say(`Saved ${subject.title}, merged with what ${names(theirs)} changed.`);
     } else if (doneBy && doneBy !== page.owner) page.say(`${doneBy} made the same change already.`);
     else page.say(`Saved ${subject.title}.`); // or it was, by a try whose answer was lost
   }
@@ -203,6 +206,7 @@ export class Editor {
     });
     this.tell();
     this.newer.replaceChildren();
+    this.merged.replaceChildren();
     this.form.hidden = this.version.hidden = true;
     this.side.replaceChildren(view.node);
     view.focus();

@@ -4,11 +4,12 @@
 // every editor here does; without, they write as most pages do, and what that loses is told.
 
 import "./code-block.js";
+import * as cost from "./cost.js";
 import { Client, Conflict } from "../ifmatch/client.js";
 import { merge, same } from "../ifmatch/merge.js";
 import { button, h, newId, seen } from "./dom.js";
 import { Exchanges, listening, question } from "./exchanges.js";
-import { cost, Rounds } from "./poll-table.js";
+import { Poll } from "./poll.js";
 import { say } from "./toast.js";
 
 const root = document.getElementById("playground");
@@ -147,6 +148,7 @@ class Desk {
 
   // Both changed the same: the person decides, field by field. What is free of doubt is merged.
   ask({ base, mine, theirs, clashes, etag }) {
+    this.game.meets(theirs);
     const who = this.game.owner(clashes[0].path[0]).by;
     const heading = h("h3", { tabindex: -1 }, "412: decide by field");
     const choices = clashes.map((clash) => choice(clash, who, this.name));
@@ -154,14 +156,16 @@ class Desk {
       const sides = Object.fromEntries(clashes.map(({ path }, at) => [path[0], choices[at].value()]));
       const { merged } = merge(base, mine, theirs, { choose: ({ path }) => sides[path[0]] });
       this.panel.replaceChildren();
-      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag }));
+      this.game.doing(() => this.saveChosen(merged, { value: theirs, etag })).then(() => {
+        if (!this.panel.firstChild) this.game.outcome.focus(); // the button that had it is gone
+      });
     };
     this.panel.replaceChildren(h("div", { class: "notice other" }, heading,
       h("p", {}, `${who} changed ${listed(clashes.map(({ path }) => path[0]))} too, and was first. Nothing is overwritten.`),
       choices.map(({ node }) => node),
       h("div", { class: "row" }, button("Save with these", decide, { class: "first" }))));
     heading.focus();
-    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose below what is to be kept.`);
+    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose at ${this.name} what is to be kept.`);
   }
 
   async saveChosen(merged, from) {
@@ -214,7 +218,9 @@ class Game {
     this.desks = ["Ada", "Grace"].map((name) => new Desk(this, name));
     this.outcome = h("div", { class: "outcome", role: "status", tabindex: -1 });
     this.rows = h("tbody");
-    this.poll = h("p", { class: "poll" });
+    this.looking = h("p", { class: "poll" });
+    const lin = new Client({ fetch: listening((exchange) => this.wire.add("Lin", exchange, { under: "poll" })) });
+    this.poll = new Poll(lin, { every: POLL_EVERY, onvalue: (value) => this.sees(value), oncost: (round) => cost.show(this.looking, round, { signIn: root.dataset.signIn }) });
     this.curl = h("code-block", {}, h("pre", { tabindex: 0, role: "group", "aria-label": "Command" }, h("code")));
     this.buttons = [
       button("Show me: two changes that fit", () => this.doing(() => this.play("guests", "9"))),
@@ -250,7 +256,7 @@ class Game {
       h("h2", { id: "stored-title" }, "What the server has now"),
       foldingTable("What the server has now", ["Field", "Value", "Set by"], this.rows),
       h("p", {}, h("b", {}, "Lin"), " only looks, and asks every 3 seconds with ", h("code", {}, "If-None-Match"), "."),
-      this.poll,
+      this.looking,
       h("details", { class: "terminal" }, h("summary", {}, "Be a third writer, from a terminal"), this.curl));
   }
 
@@ -295,7 +301,7 @@ class Game {
   }
 
   async begin({ announce = false } = {}) {
-    this.rounds?.stop();
+    this.poll.watch(null);
     const response = await fetch(root.dataset.records, { method: "POST" });
     await refuse(response);
     this.url = response.headers.get("Location");
@@ -304,25 +310,18 @@ class Game {
     this.stored = { value: await response.json(), etag: response.headers.get("ETag") };
     for (const desk of this.desks) await desk.open();
     this.settle();
-    this.follow();
+    this.poll.watch(this.url);
     const address = new URL(this.url, root.dataset.origin).href;
     this.curl.querySelector("code").textContent = `curl -i -X PUT -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\\n  -H 'If-Match: ${this.stored.etag}' -d '${JSON.stringify({ ...this.stored.value, guests: 12 })}' \\\n  ${address}`;
     this.tell("", "Change something at Ada and save. Then change something at Grace, who still sees the old state, and save.");
     if (announce) this.desks[0].controls.title.focus();
   }
 
-  follow() {
-    const client = new Client({ fetch: listening((exchange) => this.wire.add("Lin", exchange, { under: "poll" })) });
-    this.rounds = new Rounds(this.url, { every: POLL_EVERY, client, told: (round) => this.poll.replaceChildren(...cost(round)), changed: (value) => this.sees(value) });
-    this.rounds.go();
-  }
-
   // What was changed from a terminal is nobody's here.
-  sees(value) {
-    const other = differing(value, this.stored.value);
-    if (!other.length || this.busy) return;
-    this.stores("Somebody else", { value, etag: this.rounds.etag }, this.stored.value);
-    this.look().then(() => this.settle());
+  async sees(value) {
+    if (this.busy || !differing(value, this.stored.value).length) return;
+    await this.look();
+    this.settle();
   }
 
   // The present state, for the judgement of what is lost; it is no request of the play.
@@ -330,8 +329,7 @@ class Game {
     const response = await fetch(this.url, { headers: { Accept: "application/json" }, cache: "no-store" });
     await refuse(response);
     const value = await response.json();
-    const changed = differing(value, this.stored.value);
-    for (const field of changed) this.owners.set(field, { by: "Somebody else", at: clock() });
+    this.meets(value);
     this.stored = { value, etag: response.headers.get("ETag") };
     return this.stored;
   }
@@ -340,7 +338,13 @@ class Game {
     return this.owners.get(field) ?? { by: "Somebody else", at: clock() };
   }
 
+  // What was there, and what nobody here has written, somebody else has.
+  meets(before) {
+    for (const field of differing(before, this.stored.value)) this.owners.set(field, { by: "Somebody else", at: clock() });
+  }
+
   stores(by, { value, etag }, before) {
+    this.meets(before);
     for (const field of differing(value, before)) this.owners.set(field, { by, at: clock() });
     this.stored = { value, etag };
   }
@@ -351,7 +355,7 @@ class Game {
       const { by, at } = this.owners.get(field) ?? {};
       return h("tr", { "data-field": field }, h("th", { scope: "row" }, label), h("td", { "data-label": "Value" }, h("span", {}, seen(this.stored.value[field]))), h("td", { "data-label": "Set by" }, by ? `${by}, ${at}` : h("span", { class: "hint" }, "the beginning")));
     }));
-    this.rounds?.go();
+    this.poll.now();
   }
 
   tell(kind, ...said) {
@@ -369,8 +373,12 @@ class Game {
   async explain(exchange) {
     const asked = question(exchange);
     if (!asked) return null;
-    const response = await fetch(root.dataset.explain, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) });
-    return response.ok ? response.json() : null;
+    try {
+      const response = await fetch(root.dataset.explain, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) });
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null; // the exchange is shown all the same
+    }
   }
 
   // -- played by itself ----------------------------------------------------------------------------

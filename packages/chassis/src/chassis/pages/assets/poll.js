@@ -15,6 +15,7 @@ export class Poll {
     });
   }
 
+  // Null is nothing: it asks no more until there is an address again.
   watch(url) {
     this.url = url;
     return this.now();
@@ -40,8 +41,7 @@ export class Poll {
     while (!signal.aborted) {
       try {
         for await (const { value } of this.client.poll(url, rounds)) {
-          if (signal.aborted) break;
-          this.onvalue(value);
+          if (!signal.aborted) this.show(value);
         }
       } catch (error) {
         failed(error); // signed out, say: it may be otherwise when somebody signed in elsewhere
@@ -49,6 +49,15 @@ export class Poll {
       }
     }
     done();
+  }
+
+  // A mistake in what is shown is no failure of the round.
+  show(value) {
+    try {
+      this.onvalue(value);
+    } catch (error) {
+      reportError(error);
+    }
   }
 
   count({ status, bytes }) {

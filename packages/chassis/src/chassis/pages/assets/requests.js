@@ -32,10 +32,6 @@ export function told(error, { writing = false } = {}) {
   return { status: 0, title: "No answer", detail: writing ? WRITING : READING, errors: [], problem: {} };
 }
 
-export function size(bytes) {
-  return bytes < 1000 ? `${bytes} bytes` : `${(bytes / 1000).toFixed(1)} kB`;
-}
-
 // Where to sign in, and from there back to this page.
 export function signInAddress(signIn) {
   return `${signIn}?next=${encodeURIComponent(location.pathname + location.search)}`;

@@ -23,7 +23,7 @@ export class List {
       else this.node.insertBefore(row.node, place);
     }
     if (!items.length) {
-      const said = text ? "No flag has this in its key or description." : archived ? "No flag is archived." : "There is no flag yet.";
+      const said = text ? "No flag has this in its key or description." : archived ? "No flag is archived." : this.app.canEdit ? "There is no flag yet. Press New flag to make the first one." : "There is no flag yet.";
       this.node.append(h("li", { class: "none" }, said));
     }
   }

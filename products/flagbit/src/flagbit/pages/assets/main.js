@@ -1,8 +1,9 @@
 // The page: keeps the list fresh, opens editors beside it, and says what happened.
 
+import * as cost from "./shared/cost.js";
 import { h, seen } from "./shared/dom.js";
 import { Poll } from "./shared/poll.js";
-import { newClient, signInAddress, size, told } from "./shared/requests.js";
+import { newClient, signInAddress, told } from "./shared/requests.js";
 import { addresses } from "./addresses.js";
 import { Create } from "./create.js";
 import { List } from "./list.js";
@@ -97,16 +98,9 @@ class App {
     if (!paused && !failure && !this.items.some((one) => one.key === this.opened)) this.panel?.look();
   }
 
-  costs({ polls, unchanged, saved, status, bytes, paused, failure }) {
-    const line = at("poll");
-    line.classList.toggle("is-bad", Boolean(failure));
-    if (failure) {
-      const out = failure.status === 401 ? ["You are signed out. ", h("a", { href: signInAddress(this.signIn) }, "Sign in")] : ["The list could not be refreshed. It is tried again."];
-      return line.replaceChildren(...out);
-    }
-    const last = paused ? "Paused" : `${status}, ${size(bytes)}`;
-    const answered = `${polls} ${polls === 1 ? "poll" : "polls"}, ${unchanged} unchanged, ${size(saved)} saved`;
-    line.replaceChildren(h("span", { class: `dot ${paused ? "" : "is-live"}` }), h("strong", {}, last), ` ${answered}`);
+  costs(round) {
+    const failed = "The list could not be refreshed. It is tried again.";
+    cost.show(at("poll"), round, { signIn: signInAddress(this.signIn), failed });
   }
 
   // The switch shows one state; it is changed only if it still is that state.
