@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,8 @@ def command_line(
         """Serve until stopped. Migrates first."""
         with failing_clearly():
             settings = settings_of(references, flags)
+            # Somebody else's folder, which prometheus-client would take for ours as it is imported.
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
             from chassis.server import serve as run
 

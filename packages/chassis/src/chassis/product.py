@@ -65,6 +65,10 @@ def _nothing_to_say(_context: Context, _principal: Principal) -> Iterable[Fact]:
     return ()
 
 
+GUIDE = "/developers"
+"""Where the page for the customers of a product's API is, below the product's own path."""
+
+
 @dataclass(frozen=True)
 class Product:
     """One product: what it is called, and how its parts are made.
@@ -74,7 +78,8 @@ class Product:
     those that begin so and mean something to its other commands, not to the server.
     `problems` are the types of problem that only it has.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
-    asks for it again every few seconds. `first_step` is what a newcomer does there. `transfer`
+    asks for it again every few seconds. `first_step` is what a newcomer does there. `guide` is the
+    path of the page for the customers of its API, if it has one (`chassis.customers`). `transfer`
     makes what exports its data and imports them. `restored` is called in the transaction that put
     a backup in the place of its data: it raises whatever numbers processes or clients may remember
     from after that backup. `retention` has the rules for what is old at that instant (seconds),
@@ -93,6 +98,7 @@ class Product:
     names_keys: Callable[[Context, Sequence[str]], Set[str]] = lambda *_: frozenset()
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""
+    guide: str | None = None
     settings: tuple[Setting[Any], ...] = ()
     variables: tuple[str, ...] = ()
     problems: tuple[ProblemType, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
-from chassis.product import Context, Fact, Product
+from chassis.product import GUIDE, Context, Fact, Product
 from chassis.retention import Rule
 from chassis.rights import Principal
 from chassis.transfer import Transfer
@@ -71,6 +71,7 @@ PRODUCT = Product(
     names_keys=_names_keys,
     state=_state,
     first_step="Open a flag, change it and save; or make the first one.",
+    guide=GUIDE,
     settings=SETTINGS,
     variables=CLIENT_VARIABLES,
     problems=PROBLEMS,
