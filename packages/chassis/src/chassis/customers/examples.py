@@ -45,11 +45,17 @@ class Example:
         return f"{self.about}-{_SUFFIX[self.language].replace('.', '-')}"
 
     @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{_WORDS[self.about]} with {self.language}"
+
+    @property
     def file(self) -> str:
         """What to call the file with it."""
         return f"{self.about}.{_SUFFIX[self.language]}"
 
 
+_WORDS = {"poll": "Poll", "edit": "Edit", "ask": "Ask by POST", "fetch": "Fetch the module"}
 _SUFFIX = {SHELL: "sh", PYTHON: "py", FETCH: "mjs", MODULE: "client.mjs"}
 
 
