@@ -20,14 +20,15 @@ SHELL, PYTHON, FETCH, MODULE = "curl", "Python", "JavaScript", "JavaScript, clie
 class Sample:
     """What the examples are about. Paths are below the product's own.
 
-    `listed` is a list that is polled, `edited` a resource with the array of texts `member`, to
-    which the edits add `added`. `asked` is a safe POST with its content, if the product has one.
+    `listed` is a list that is polled. `edited`, if there is such a thing, is a resource with the
+    array of texts `member`, to which the edits add `added`. `asked` is a safe POST with its
+    content, if there is one.
     """
 
     listed: str
-    edited: str
-    member: str
-    added: str
+    edited: str = ""
+    member: str = ""
+    added: str = ""
     asked: tuple[str, Mapping[str, Any]] | None = None
 
 
@@ -89,7 +90,7 @@ def examples(sample: Sample, address: Callable[[str], str], modules: str) -> Ite
         path, content = sample.asked
         values |= {"<asked>": address(path), "<content>": json.dumps(content)}
     for (about, language), source in _SOURCES.items():
-        if about != "ask" or sample.asked is not None:
+        if {"ask": sample.asked, "edit": sample.edited}.get(about, True):
             yield Example(about, language, _filled(source.strip(), values, _QUOTE[language]))
 
 
