@@ -304,7 +304,11 @@ TYPES: tuple[ProblemType, ...] = (
         "Read the resource, and send its ETag as If-Match; to create it, send If-None-Match: *.",
         "This request must say which state it was made on. Send If-Match with the tag of what you "
         "read, or If-None-Match: * to create.",
-        {"etag": _ETAG, "clause": ("the rule behind it", "RFC 6585 section 3")},
+        {
+            "field": ("the condition that is missing", "If-Match"),
+            "etag": _ETAG,
+            "clause": ("the rule behind it", "RFC 6585 section 3"),
+        },
         "A precondition is required",
     ),
     ProblemType(

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -50,7 +51,7 @@ def create(context: Context) -> Starlette:
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     managing = api(context, db)
     evaluating = ofrep.application(Evaluations(db), context)
-    described = {
+    described: dict[str, Callable[[], Mapping[str, Any]]] = {
         API: managing.openapi,
         OFREP: partial(ofrep.described, evaluating, KEYS),
     }
