@@ -65,7 +65,9 @@ def test_every_operation_is_on_the_page_with_its_role_and_its_condition(api: Fas
     for route in routes(api):
         for method in route.methods:
             condition = "**required**" if route.declared.required else "*taken*"
-            held.add((method, route.path, route.declared.roles[0], "" if method == "GET" else condition))
+            held.add(
+                (method, route.path, route.declared.roles[0], "" if method == "GET" else condition)
+            )
     assert {tuple(row[:4]) for row in table("method | path below `/api/v1`")} == held
 
 
