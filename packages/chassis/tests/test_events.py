@@ -358,8 +358,9 @@ def test_a_client_that_does_not_read_does_not_hold_up_the_stop_either(program: S
         stuck.sendall(f"GET /notebook/events HTTP/1.1\r\n{fields}".encode())
         assert stuck.recv(15) == b"HTTP/1.1 200 OK"
         for _ in range(90):  # more than all buffers on the way hold
-            told = client.post(f"{url}/notebook/events", params={"body": "x" * 60_000})
-        assert told.json()["listeners"] == 1
+            client.post(f"{url}/notebook/events", params={"body": "x" * 60_000})
+        told = client.post(f"{url}/notebook/events", params={"body": "last"}).json()
+        assert told == {"listeners": 1, "length": 4}
         server.process.send_signal(signal.SIGTERM)
         assert server.wait() == 0
     assert "timeout graceful shutdown exceeded" not in server.err

@@ -56,8 +56,8 @@ class ProblemProtocol(HttpToolsProtocol):
 
         Only where the answer was given up, as that of an event stream is: whole ones have time.
         """
-        given_up = self.cycle is not None and not self.cycle.response_complete
-        if given_up and self.transport.is_closing():
+        whole = getattr(self.cycle, "response_complete", True)  # there may be no request yet
+        if not whole and self.transport.is_closing():
             self.transport.abort()
 
     def send_400_response(self, _msg: str) -> None:
