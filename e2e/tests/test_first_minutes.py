@@ -109,6 +109,7 @@ def test_the_lines_that_are_printed_lead_to_an_edited_flag(
     row = page.get_by_role("listitem").filter(has_text="first-flag").first
     expect(row).to_contain_text("My first flag")
     expect(row.get_by_role("switch")).to_be_checked()
+    expect(row.locator(".does p")).to_have_text("on")  # and switching it on has changed something
     page.context.close()
     assert said == []
 

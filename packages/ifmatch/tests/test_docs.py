@@ -16,6 +16,7 @@ PAGES = [
     "reference/history",
     "reference/merge",
     "reference/metrics",
+    "reference/openapi",
     *("how-to/add-to-sqlalchemy", "how-to/keep-counters-out-of-edits"),
 ]
 

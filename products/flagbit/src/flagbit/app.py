@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from chassis.problems import install
 from chassis.product import Context
 from chassis.rights import Principal
 from flagbit import ofrep, pages
-from flagbit.api import audit, environments, flags, keys, projects, states
+from flagbit.api import audit, environments, flags, keys, projects, states, transfer
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery, Page
 from flagbit.evaluations import Evaluations
@@ -50,7 +51,7 @@ def create(context: Context) -> Starlette:
     db.ensure_project(DEFAULT_PROJECT, ENVIRONMENTS)
     managing = api(context, db)
     evaluating = ofrep.application(Evaluations(db), context)
-    described = {
+    described: dict[str, Callable[[], dict[str, Any]]] = {
         API: managing.openapi,
         OFREP: partial(ofrep.described, evaluating, KEYS),
     }
@@ -97,9 +98,10 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
         redoc_url=None,
         servers=[{"url": context.path(API)}],
     )
+    app.links = customers.links(context, f"{API}{OPENAPI}")
     document(app, security=KEYS, more={"externalDocs": {"url": context.path(customers.PATH)}})
     install(app)
-    for module in (flags, states, projects, audit):
+    for module in (flags, states, projects, audit, transfer):
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))
@@ -113,10 +115,13 @@ class _Described(FastAPI):
     FastAPI's own route would write the document anew for each request, and know no 304.
     """
 
+    links = ""
+    """Where to read about it, as a Link field."""
+
     def setup(self) -> None:
         @Conditional(authorize=PUBLIC, tag=lambda _: self.description_file.etag, vary=())
         def description(_request: Request) -> Response:
-            return TaggedResponse(self.description_file)
+            return TaggedResponse(self.description_file, headers={"Link": self.links})
 
         self.router.add_api_route(
             OPENAPI, description, include_in_schema=False, route_class_override=ConditionalRoute

@@ -101,9 +101,12 @@ def described(served: Starlette, security: Mapping[str, Any]) -> dict[str, Any]:
     """The description of the two routes in OpenAPI; what is refused is in OFREP's words."""
     made = description(served, title=TITLE, version=PROTOCOL, security=security)
     bulk, single = (made["paths"][path]["post"] for path in (ALL, ONE))
+    del bulk["responses"]["422"]  # what it has to say of the content is 400
     for status, answer in bulk["responses"].items():
         if int(status) >= 400:
             answer["content"] = {"application/json": {"schema": _FAILURE}}
+    for one in (bulk, single):
+        one["responses"]["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
     single["security"] = bulk["security"]
     single["responses"] |= {
         status: one for status, one in bulk["responses"].items() if int(status) >= 400

@@ -21,15 +21,14 @@ from starlette.routing import Route
 from chassis.customers.examples import FETCH, MODULE, PYTHON, SHELL, Example, Sample, examples
 from chassis.customers.promises import api
 from chassis.pages import SHARED, environment
-from chassis.product import Context
+from chassis.product import GUIDE, Context
 from chassis.rights import Principal
 from ifmatch import Representation, bytes_tag, canonical
 from ifmatch.server.starlette import PUBLIC, Conditional, TaggedResponse, conditional
 
 __all__ = ["PATH", "Sample", "description", "links", "page"]
 
-PATH = "/developers"
-"""Where the page is, below the product's own path."""
+PATH = GUIDE
 
 Descriptions = Mapping[str, Callable[[], Mapping[str, Any]]]
 """The product's APIs: the path of each below the product's, and what makes its description."""
@@ -111,7 +110,10 @@ class _Page:
             address=address,
         )
         first = next(iter(self._descriptions))
-        fields = {"Link": links(context, f"{first}/openapi.json")}
+        fields = {
+            "Link": links(context, f"{first}/openapi.json"),
+            "Cache-Control": "private, no-cache",  # it may have somebody's name on it
+        }
         return HTMLResponse(html, headers=fields)
 
     def _who(self, request: Request) -> Principal | None:

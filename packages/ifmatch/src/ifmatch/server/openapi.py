@@ -60,7 +60,7 @@ def operation(
     `security`, where the declaration is public or names roles.
     """
     reads = declared.safe or list(methods) == ["GET"]
-    responses = _read_responses(declared) if reads else _write_responses(declared, success)
+    responses = _read_responses(declared) if reads else _write_responses(declared, methods, success)
     if "{" not in path:
         del responses[404]  # a list is always there
     if declared.authorize is PUBLIC:
@@ -111,7 +111,7 @@ def _read_responses(declared: Conditional) -> Responses:
     return responses
 
 
-def _write_responses(declared: Conditional, success: int) -> Responses:
+def _write_responses(declared: Conditional, methods: Sequence[str], success: int) -> Responses:
     responses: Responses = {
         400: problem_doc(
             "A condition is malformed (`position` and `suggestion` help), or there are two keys."
@@ -125,7 +125,8 @@ def _write_responses(declared: Conditional, success: int) -> Responses:
         415: problem_doc("The content is of another type than this takes."),
         422: problem_doc("The content is wrong; `errors` names each field and its remedy."),
     }
-    if success != 204:
+    if success != 204 and (declared.represent or not {"POST", "DELETE"} & set(methods)):
+        # Of what a POST to a list makes, the list's declaration says nothing.
         responses[success] = {"headers": etag_header(declared)}
     if declared.required is not False:  # a function may say so at a request
         responses[428] = problem_doc("A change here needs If-Match, a creation If-None-Match: *.")

@@ -245,7 +245,8 @@ def conditional(
         capped.max_content = declared.max_content
         return await respond(declared, capped, endpoint)
 
-    answer.__doc__ = endpoint.__doc__
+    answer.__doc__ = endpoint.__doc__  # for `ifmatch.server.openapi`
+    answer.__name__ = getattr(endpoint, "__name__", answer.__name__)
     return declared(answer)
 
 

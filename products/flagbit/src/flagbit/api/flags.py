@@ -28,6 +28,7 @@ from flagbit.rules import check_flag, check_state, new_state, normal_flag, norma
 from flagbit.rules.values import TYPES
 from ifmatch import CREATE_ONLY, Conflict, ETag
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
+from ifmatch.server.openapi import problem_doc
 
 LIST_PARAMETERS = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": text}
@@ -48,7 +49,12 @@ def router(resources: Resources) -> APIRouter:
     db = resources.db
     routes = APIRouter(route_class=ConditionalRoute, tags=["flags"])
 
-    @routes.get("/flags", response_model=Flags, openapi_extra={"parameters": LIST_PARAMETERS})
+    @routes.get(
+        "/flags",
+        response_model=Flags,
+        openapi_extra={"parameters": LIST_PARAMETERS},
+        responses={404: problem_doc("There is no such environment.")},
+    )
     @resources.reads(resources.flags_tag, takes=LIST_QUERY)
     def list_flags(request: Request) -> Response:
         """Flags by key, a page at a time."""

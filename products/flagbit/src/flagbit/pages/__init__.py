@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from chassis.authentication import require
 from chassis.pages import assets
 from chassis.pages import environment as templates
-from chassis.product import Context
+from chassis.product import GUIDE, Context
 from chassis.rights import Principal, Role
 from flagbit.db import DEFAULT_PROJECT, LONGEST_PAGE, FlagDatabase, FlagQuery, Page
 from flagbit.documents import Row
@@ -88,6 +88,7 @@ class _Page:
         html = self._templates.get_template("flagbit.html").render(
             prefix=self._context.settings.prefix,
             here=self._context.prefix,
+            guide=GUIDE,
             assets=self.assets,
             principal=principal,
             can_edit=_can_edit(principal),

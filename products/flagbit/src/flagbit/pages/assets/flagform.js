@@ -17,7 +17,8 @@ export const TYPES = Object.keys(PRESETS);
 export function preset(type) {
   const names = Object.keys(PRESETS[type]);
   const off = names.includes("off") ? "off" : names[0];
-  return { type, description: "", tags: [], variants: copy(PRESETS[type]), default_variant: off, off_variant: off, client_visible: false, archived: false };
+  const chosen = names.includes("on") ? "on" : off; // who switches it on expects that something changes
+  return { type, description: "", tags: [], variants: copy(PRESETS[type]), default_variant: chosen, off_variant: off, client_visible: false, archived: false };
 }
 
 // Returns { node, read, write, at }. `read` gives { value, problems }: what is no value of the
@@ -27,7 +28,7 @@ export function flagForm(first) {
   const tags = field("Tags", h("input", { autocomplete: "off", spellcheck: "false" }), { hint: "With commas between." });
   const visible = check("Client keys may see it (browsers, apps)");
   const archived = check("Archived: clients get “flag not found”, the history is kept");
-  const chosen = field("Default variant", h("select"));
+  const chosen = field("Default variant", h("select"), { hint: "Served where the flag is on and nothing else is chosen." });
   const off = field("Off variant", h("select"), { hint: "Served where the flag is off." });
   const list = h("div", { class: "variants" });
   const group = h("fieldset", { class: "group" }, h("legend", {}, "Variants"), list,
