@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python3 dev.py bench [core] [peers] [stores] [--json FILE]`.
+"""Runs the benchmarks: `python3 dev.py bench [core] [metered] [peers] [stores] [--json FILE]`.
 
 Those of `BY_THEMSELVES` run only when they are named, first, with arguments of their own.
 """
@@ -13,10 +13,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import core, goodput, histories, lost_updates, peers, stores
+from benchmarks import core, goodput, histories, lost_updates, metered, peers, stores
 from benchmarks.rounds import Line, table
 
-SUITES = {"core": core.lines, "peers": peers.lines, "stores": stores.lines}
+SUITES = {
+    "core": core.lines,
+    "metered": metered.lines,
+    "peers": peers.lines,
+    "stores": stores.lines,
+}
 BY_THEMSELVES = {
     "goodput": goodput.main,
     "history": histories.main,

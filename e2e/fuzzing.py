@@ -16,7 +16,7 @@ import httpx
 import schemathesis
 from schemathesis.core import NOT_SET
 
-from e2e.operations import EDITS, FLAG, JSON
+from e2e.operations import EDITS, FLAG, JSON, guarding_address
 
 ADDRESS, KEY = os.environ["FUZZING_API"], os.environ["FUZZING_KEY"]
 LISTS = {
@@ -89,8 +89,7 @@ def _make_certain(case: Any) -> None:
 
 def _take_tag(case: Any) -> None:
     """The condition that holds now."""
-    path = case.formatted_path.removesuffix("/toggle").removesuffix("/revoke")
-    tag = client.get(path).headers.get("etag")
+    tag = client.get(guarding_address(case.formatted_path)).headers.get("etag")
     for name in ("If-Match", "If-None-Match"):
         case.headers.pop(name, None)
     if tag is not None:

@@ -54,6 +54,20 @@ EDITS: dict[tuple[str, str], tuple[str, Any] | None] = {
     ("DELETE", "/environments/{environment}"): None,
     ("PUT", "/projects/{project}"): (JSON, {"name": "Put"}),
     ("PATCH", "/projects/{project}"): (MERGE_PATCH, {"name": "Patched"}),
+    ("POST", "/import"): (
+        JSON,
+        {
+            "format": "flagbit-export",
+            "version": 1,
+            "projects": [
+                {
+                    "key": "default",
+                    "name": "Imported",
+                    "flags": [FLAG | {"key": "imported", "states": {}}],
+                }
+            ],
+        },
+    ),
     ("POST", "/keys"): (JSON, {"owner": "a machine", "role": "read"}),
     ("POST", "/keys/{id}/revoke"): None,
 }
@@ -106,13 +120,20 @@ class Operation:
 
     def tagged(self, reads: Sequence[Operation]) -> Operation:
         """The GET whose tag guards this edit: of the same path, or of the one above it."""
-        path = self.template
+        path = guarding_address(self.template)
         while path:
             for one in reads:
                 if one.template == path:
                     return one
             path = path.rpartition("/")[0]
         raise AssertionError(f"{self}: nothing that is read has the tag that guards it")
+
+
+def guarding_address(path: str) -> str:
+    """Where the tag is read that guards an edit at that address."""
+    if path.endswith("/import"):
+        return path.removesuffix("import") + "export"
+    return path.removesuffix("/toggle").removesuffix("/revoke")
 
 
 def operations(server: Server) -> list[Operation]:

@@ -517,6 +517,7 @@ def _touches(world: World, names: dict[str, list[str]]) -> dict[str, Callable[[]
         "/environments": patch(f"/environments/{environment}", "name"),
         "/environments/{environment}": patch(f"/environments/{environment}", "name"),
         "/projects/{project}": patch("/projects/default", "name"),
+        "/export": patch(f"/flags/{flag}", "description"),
         "/keys": rename_key,
         "/keys/{id}": rename_key,
     }

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.operations import FLAG, JSON, MERGE_PATCH, STATE, edits
+from e2e.operations import FLAG, JSON, MERGE_PATCH, STATE, edits, guarding_address
 from e2e.program import API, Server, serving
 from e2e.wire import Answer, Fields, ask, exchange, head, until_closed
 
@@ -50,6 +50,7 @@ ROUTES: dict[str, tuple[str, str, str | None]] = {
     "DELETE environment": ("DELETE", f"{API}/environments/order", f"{API}/environments/nowhere"),
     "PUT project": ("PUT", f"{API}/projects/default", f"{API}/projects/nothing"),
     "PATCH project": ("PATCH", f"{API}/projects/default", f"{API}/projects/nothing"),
+    "import project": ("POST", f"{API}/import", None),
     "POST key": ("POST", f"{API}/keys", None),
     "revoke key": ("POST", f"{API}/keys/{{key}}/revoke", f"{API}/keys/key_nothing/revoke"),
 }
@@ -90,8 +91,7 @@ class Place:
         return path.format(key=self.key_id)
 
     def tag(self, path: str) -> str:
-        path = self.path(path).removesuffix("/toggle").removesuffix("/revoke")
-        return str(self.admin.get(path).headers["etag"])
+        return str(self.admin.get(guarding_address(self.path(path))).headers["etag"])
 
     @property
     def admin(self) -> httpx.Client:

@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from chassis.headers import CONTENT_SECURITY_POLICY
 from harness.browser import ARGUMENTS
 
+pytestmark = pytest.mark.browser
+
 ADMIN = "an-admin-key-of-more-than-32-characters"
 OVERFLOWING = """() => [...document.body.querySelectorAll("*")]
   .filter((node) => node.checkVisibility() && !node.closest(".heard, .skip, .who strong, thead"))
@@ -43,7 +45,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     yield page
     context.close()
-    refusal = re.compile("responded with a status of (401|412|503)")
+    refusal = re.compile("responded with a status of (401|404|412|503)")
     assert [one for one in complaints if not refusal.search(one)] == []
 
 
@@ -260,6 +262,30 @@ def test_who_only_looks_gets_304_and_the_page_explains_it(playground: Page) -> N
     polls.locator("summary").press("Enter")
     expect(polls.locator(".step.is-fails")).to_contain_text("If-None-Match")
     expect(playground.locator(".stored .poll")).to_contain_text("unchanged")
+
+
+def test_a_third_writer_at_a_terminal_is_seen_and_not_overwritten(playground: Page) -> None:
+    playground.locator(".stored summary").press("Enter")
+    line = playground.locator(".stored code-block code").inner_text()
+    url = re.findall(r"http://\S+", line)[0]
+    tag = re.findall(r"If-Match: (\S+)'", line)[0]
+    content = re.findall(r"-d '(.+)'", line)[0]
+    fields = {"X-API-Key": ADMIN, "If-Match": tag, "Content-Type": "application/json"}
+    assert httpx2.put(url, content=content, headers=fields).status_code == 200
+    save(playground, "Ada", Place="Lake")
+    expect(playground.locator(".outcome")).to_contain_text("Ada was refused with 412")
+    expect(stored(playground, "guests")).to_contain_text("12Somebody else")
+    expect(stored(playground, "place")).to_contain_text("LakeAda")
+
+
+def test_a_record_that_has_ended_is_said_and_another_is_made(playground: Page) -> None:
+    playground.route("**/playground/records/*", lambda route: route.fulfill(status=404))
+    save(playground, "Ada", Place="Lake")
+    expect(playground.get_by_role("alert")).to_contain_text("The record has ended")
+    playground.unroute("**/playground/records/*")
+    playground.get_by_role("button", name="Begin anew").press("Enter")
+    expect(playground.get_by_role("alert")).to_be_hidden()
+    expect(desk(playground, "Ada").get_by_label("Title")).to_be_focused()
 
 
 @pytest.mark.parametrize("shown", ["two changes that fit", "both change the place"])

@@ -322,7 +322,11 @@ def open_streams(stack: ExitStack, url: str, key: dict[str, str], count: int) ->
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("words", [(), ("--workers", "2", "--shared-sqlite")])
+@pytest.mark.parametrize(
+    "words",
+    [(), pytest.param(("--workers", "2", "--shared-sqlite"), marks=pytest.mark.full)],
+    ids=["one-process", "two-processes"],
+)
 def test_many_open_streams_do_not_hold_up_the_stop(program: Start, words: tuple[str, ...]) -> None:
     server = program("serve", "--port", "0", *words)
     url, key = server.url, {"X-API-Key": server.admin_key}

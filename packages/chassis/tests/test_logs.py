@@ -225,6 +225,7 @@ def test_the_program_writes_objects_and_nothing_else(program: Start) -> None:
     server = program(
         *("serve", "--port", "0", "--access-log", "--log-level", "debug"),
         QUARTET_LOG_FORMAT="json",
+        PROMETHEUS_MULTIPROC_DIR="/of/another/program",
     )
     key, url = server.admin_key, server.url
     httpx2.get(f"{url}/notebook/whoami?key=hunter2", headers={"X-API-Key": key}, timeout=60)

@@ -197,7 +197,10 @@ def test_two_processes_answer_as_one_and_one_that_is_killed_takes_no_count_with_
         assert figure(found, "http_requests_total", **path) == 20
         assert figure(found, "http_request_duration_seconds_count", **path) == 20
         assert labels_of(found, "pid") == {str(pid) for pid in before}
-    assert not Path(folder).stat().st_mode & 0o077, "for this user alone"
+    assert not folder.stat().st_mode & 0o077, "for this user alone"
+    other = httpx2.get(f"{url}/metrics", headers=key | {"Accept": OPENMETRICS}, timeout=60).text
+    families = [*parse_openmetrics(other)]  # type: ignore[no-untyped-call]
+    assert {"http_requests", "process_cpu_seconds"} <= {family.name for family in families}
 
     # Stopped first, so that they die while the parent waits for a sign of life from them.
     for number in (signal.SIGSTOP, signal.SIGKILL):

@@ -156,6 +156,10 @@ class Application:
                 await asyncio.to_thread(self.installation.keys.write_last_used)
             except Exception:
                 log.exception("could not store when keys were used")
+            try:
+                await asyncio.to_thread(self.installation.prune_if_due)
+            except Exception:
+                log.exception("could not delete what is old")
 
     async def _measuring(self) -> None:
         """Other processes show what this one wrote down."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from chassis.settings import SETTINGS, OperatorError, Settings, SettingsError
 if TYPE_CHECKING:
     from chassis.installation import Installation
 
-_HERE = ("data",)  # what commands need that do not serve
+HERE = ("data",)  # what commands need that do not serve
 
 
 class Command(click.Command):
@@ -62,11 +63,13 @@ def command_line(
         pass
 
     @group.command()
-    @_options()
+    @options()
     def serve(**flags: Any) -> None:
         """Serve until stopped. Migrates first."""
-        with _failing_clearly():
-            settings = _settings(references, flags)
+        with failing_clearly():
+            settings = settings_of(references, flags)
+            # Somebody else's folder, which prometheus-client would take for ours as it is imported.
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
             from chassis.server import serve as run
 
@@ -74,7 +77,7 @@ def command_line(
         sys.exit(status)
 
     @group.command("check-config")
-    @_options()
+    @options()
     @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
     def check_config(as_json: bool, **flags: Any) -> None:
         """Show the settings that 'serve' would use, and what is wrong with them.
@@ -89,14 +92,19 @@ def command_line(
         sys.exit(0 if report.fit else 2)
 
     @group.command()
-    @_options(*_HERE)
+    @options(*HERE)
     def migrate(**flags: Any) -> None:
         """Bring the databases up to date, and stop."""
-        with _failing_clearly():
-            _installation(references, flags).close()
+        with failing_clearly():
+            opened(references, flags).close()
         click.echo("The databases are up to date.")
 
     group.add_command(_keys())
+
+    from chassis import data_cli
+
+    for command in data_cli.commands(references):
+        group.add_command(command)
     return group
 
 
@@ -106,7 +114,7 @@ def _keys() -> click.Group:
         """Make, list and revoke API keys, on the machine that has the data."""
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.option("--owner", required=True, help="Whose key it is: audits and conflicts show it.")
     @click.option(
         "--role",
@@ -129,8 +137,8 @@ def _keys() -> click.Group:
         """Make a key. It is shown once, on standard output."""
         from chassis.rights import Role
 
-        with _failing_clearly():
-            installation = _installation((), flags)
+        with failing_clearly():
+            installation = opened((), flags)
             try:
                 record, token = installation.keys.create(
                     owner, Role(role), product, project, environment
@@ -141,11 +149,11 @@ def _keys() -> click.Group:
         click.echo(token)
 
     @keys.command("list")
-    @_options(*_HERE)
+    @options(*HERE)
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
-        with _failing_clearly():
-            installation = _installation((), flags, making=False)
+        with failing_clearly():
+            installation = opened((), flags, making=False)
             try:
                 found = installation.keys.list()
             finally:
@@ -158,14 +166,14 @@ def _keys() -> click.Group:
             click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {state}  {key.owner}")
 
     @keys.command()
-    @_options(*_HERE)
+    @options(*HERE)
     @click.argument("key_id", metavar="ID")
     def revoke(key_id: str, **flags: Any) -> None:
         """Refuse a key from now on; running servers follow within a second."""
         from ifmatch.core.errors import Missing
 
-        with _failing_clearly():
-            installation = _installation((), flags, making=False)
+        with failing_clearly():
+            installation = opened((), flags, making=False)
             try:
                 record = installation.keys.revoke(key_id)
             except Missing:
@@ -177,7 +185,7 @@ def _keys() -> click.Group:
     return keys
 
 
-def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option for each setting that has a flag, or for those that are named."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,10 +205,11 @@ def _options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _installation(
+def opened(
     references: Sequence[str], flags: dict[str, Any], *, making: bool = True
 ) -> Installation:
-    settings = _settings(click.get_current_context().find_root().obj, flags)
+    """What the settings lead to, migrated; without `making`, only where there is data."""
+    settings = settings_of(click.get_current_context().find_root().obj, flags)
 
     from chassis.installation import Installation, find_product
 
@@ -208,14 +217,14 @@ def _installation(
     return Installation.open(products, settings, serving=False, making=making)
 
 
-def _settings(references: Sequence[str], flags: dict[str, Any]) -> Settings:
+def settings_of(references: Sequence[str], flags: dict[str, Any]) -> Settings:
     """The settings, with those that the command's products bring."""
     from chassis.installation import find_product
 
     return Settings.load(None, flags, [find_product(reference) for reference in references])
 
 
-class _failing_clearly:  # noqa: N801 (read as a word of the language)
+class failing_clearly:  # noqa: N801 (read as a word of the language)
     """Turns what the operator can mend into one line on standard error, and status 2."""
 
     def __enter__(self) -> None:

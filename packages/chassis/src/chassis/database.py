@@ -128,23 +128,33 @@ class Database:
             self._migrate(script_location)
 
     def _migrate(self, script_location: str) -> None:
-        scripts = _scripts(script_location)
         if self.is_current(script_location):
             return
         with self._migrating() as connection:
+            self.upgrade(connection, self.name, script_location)
 
-            def steps(revision: Any, _context: Any) -> Any:
-                return scripts._upgrade_revs("head", revision)
+    @staticmethod
+    def upgrade(connection: Connection, name: str, script_location: str, to: str = "head") -> None:
+        """Migrate in the transaction of that connection, as far as `to`. Raises SchemaUnknown."""
+        scripts = _scripts(script_location)
 
-            context = MigrationContext.configure(connection, opts={"fn": steps})
-            try:
-                with Operations.context(context):
-                    context.run_migrations()
-            except CommandError as error:
-                raise SchemaUnknown(
-                    f"The schema of {self.name} is not one that this version knows: {error}. "
-                    "Install the version that made it, or a newer one."
-                ) from error
+        def steps(revision: Any, _context: Any) -> Any:
+            return scripts._upgrade_revs(to, revision)
+
+        context = MigrationContext.configure(connection, opts={"fn": steps})
+        try:
+            with Operations.context(context):
+                context.run_migrations()
+        except CommandError as error:
+            raise _unknown(name, error) from error
+
+    @staticmethod
+    def refuse_unknown(name: str, script_location: str, revision: str) -> None:
+        """Raise SchemaUnknown for a migration that is not among those scripts."""
+        try:
+            _scripts(script_location).get_revision(revision)
+        except CommandError as error:
+            raise _unknown(name, error) from error
 
     def is_current(self, script_location: str) -> bool:
         """Whether nothing is left to migrate."""
@@ -200,12 +210,24 @@ class Database:
     @contextmanager
     def _migrating_postgresql(self) -> Iterator[Connection]:
         with self.engine.begin() as connection:
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"),
-                {"lock": f"chassis:migrate:{self.name}"},
-            )
+            self.lock_migrations(connection, self.name)
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.name}"'))
             yield connection
+
+    @staticmethod
+    def lock_migrations(connection: Connection, name: str) -> None:
+        """Let nobody else migrate that schema of PostgreSQL until the transaction is over."""
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"),
+            {"lock": f"chassis:migrate:{name}"},
+        )
+
+
+def _unknown(name: str, error: CommandError) -> SchemaUnknown:
+    return SchemaUnknown(
+        f"The schema of {name} is not one that this version knows: {error}. "
+        "Install the version that made it, or a newer one."
+    )
 
 
 @contextmanager
@@ -292,15 +314,18 @@ class DataLock:
 
     Exclusive, unless shared use was asked for: a process that believes to be alone keeps things in
     memory that another one would change. It is the system's lock, so it goes with the process.
+    `name` is the file of the folder that is locked: another one is a lock for another purpose.
     """
 
-    def __init__(self, data: Path, *, shared: bool = False, quietly: bool = False) -> None:
+    def __init__(
+        self, data: Path, *, shared: bool = False, quietly: bool = False, name: str = "lock"
+    ) -> None:
         """Take it; raises DataInUse. `quietly` leaves no trace of it for others to read."""
         import fcntl
 
         if not quietly:
             data.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(data / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -11,14 +13,15 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from chassis import restore, retention
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
-from chassis.keys import Keys
+from chassis.keys import ENVIRONMENT_ADMIN, Keys
 from chassis.problem_types import ProblemType, types_of
 from chassis.product import Context, Product
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
-from chassis.secret import FILE_NAME, digest, load_secret
+from chassis.secret import FILE_NAME, fingerprint, load_secret
 from chassis.sessions import Sessions
 from chassis.settings import OperatorError, Settings, SettingsError
 from chassis.stopping import Stopping
@@ -41,6 +44,7 @@ class Installation:
     savings: Savings
     shared: Path | None = None
     stopping: Stopping = field(default_factory=Stopping)
+    use: DataLock | None = None
 
     @classmethod
     def open(
@@ -59,8 +63,11 @@ class Installation:
         the folder in which the worker processes of one server leave what they count.
         """
         lock: DataLock | None = None
+        use: DataLock | None = None
         databases = {}
         try:
+            if not settings.on_postgresql:
+                use = restore.use(settings.data, making=making)
             if serving and not settings.on_postgresql:
                 lock = DataLock(settings.data, shared=settings.shared_sqlite)
             if not making:
@@ -71,8 +78,8 @@ class Installation:
         except BaseException as error:
             for database in databases.values():
                 database.close()
-            if lock is not None:
-                lock.release()
+            for held in filter(None, (lock, use)):
+                held.release()
             said = explain(error, settings)
             if said is None:
                 raise
@@ -80,14 +87,14 @@ class Installation:
         keys = Keys(databases[DATABASE], secret)
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
-        return cls(settings, products, keys, sessions, databases, lock, savings, shared)
+        return cls(settings, products, keys, sessions, databases, lock, savings, shared, use=use)
 
     def close(self) -> None:
         """Close the databases and let another server have the data. Twice is fine."""
         for database in self.databases.values():
             database.close()
-        if self.lock is not None:
-            self.lock.release()
+        for held in filter(None, (self.lock, self.use)):
+            held.release()
 
     def context(self, product: Product) -> Context:
         """What the product is handed."""
@@ -100,6 +107,31 @@ class Installation:
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )
+
+    def rules(self, now: float) -> list[retention.Rule]:
+        """What may be deleted at that instant, in the order in which it has to go.
+
+        The products come first: what they delete may be the last that names a key.
+        """
+        found = [rule for one in self.products for rule in one.retention(self.context(one), now)]
+        days = self.settings.revoked_key_days
+        keys = self.databases[DATABASE]
+        return [
+            *found,
+            *retention.own_rules(keys, now, days, self._named_keys, ENVIRONMENT_ADMIN),
+        ]
+
+    def _named_keys(self, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for one in self.products:
+            found |= one.names_keys(self.context(one), keys)
+        return found
+
+    def prune_if_due(self) -> None:
+        """Delete what is old, if no process did within the last hour."""
+        now = time.time()
+        if retention.claim(self.databases[DATABASE], now):
+            retention.prune(self.rules(now), stopping=self.stopping.is_set)
 
     @property
     def problem_types(self) -> Mapping[str, ProblemType]:
@@ -118,6 +150,34 @@ class Installation:
             except Exception:  # noqa: BLE001 (whatever it is, it is not ready)
                 found[name] = "does not answer"
         return found
+
+
+@contextmanager
+def opened_as_it_is(products: Sequence[str], settings: Settings) -> Iterator[dict[str, Database]]:
+    """The databases of those products and of the keys, not migrated. Raises CannotStart.
+
+    For who copies them beside a server, which may be of an older release.
+    """
+    use: DataLock | None = None
+    databases: dict[str, Database] = {}
+    try:
+        if not settings.on_postgresql:
+            use = restore.use(settings.data, making=False)
+        _refuse_to_make(settings)
+        for name in (DATABASE, *products):
+            if Database.is_made(settings, name):
+                databases[name] = Database.open(settings, name)
+        yield databases
+    except (OperationalError, OSError) as error:
+        said = explain(error, settings)
+        if said is None:
+            raise
+        raise CannotStart(said) from error
+    finally:
+        for database in databases.values():
+            database.close()
+        if use is not None:
+            use.release()
 
 
 def _refuse_to_make(settings: Settings) -> None:
@@ -156,7 +216,7 @@ def check_secret(connection: Connection, secret: bytes, *, marking: bool = True)
 
     The first one is marked as that of this database. Raises SettingsError for another one.
     """
-    mark = digest(secret, "deployment", "fingerprint")
+    mark = fingerprint(secret)
     known = select(deployment.c.value).where(deployment.c.name == "secret")
     kept = connection.execute(known).scalar_one_or_none()
     if kept is None and not marking:

@@ -117,12 +117,13 @@ def routes(installation: Installation, metrics: Metrics) -> list[Route]:
 
 
 def _require_all(principal: Principal) -> None:
-    """The figures are of all products: a key of one of them is not enough. Raises Problem 403."""
-    if principal.product is not None:
+    """The figures are of everything: a key that is bound is not enough. Raises Problem 403."""
+    bound = principal.product or principal.project or principal.environment
+    if bound is not None:
         raise Problem(
             403,
             "wrong-product",
-            f"This key is for {principal.product}, and the figures are of all products. "
+            f"This key is for {bound}, and the figures are of all products. "
             "Use a key of none: make one with 'keys create --role read'.",
         )
 

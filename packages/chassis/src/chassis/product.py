@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -14,10 +15,12 @@ from chassis.authentication import Authenticator
 from chassis.database import Database
 from chassis.keys import Keys
 from chassis.problem_types import ProblemType
+from chassis.retention import Rule
 from chassis.rights import Principal
 from chassis.sessions import Sessions
 from chassis.settings import Setting, Settings, prefix_of
 from chassis.stopping import Stopping
+from chassis.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ class Product:
     `problems` are the types of problem that only it has.
     `state` says in a few facts what there is, as far as the principal may see it; the front page
     asks for it again every few seconds. `first_step` is what a newcomer does there. `guide` is the
-    path of the page for the customers of its API, if it has one (`chassis.customers`).
+    path of the page for the customers of its API, if it has one (`chassis.customers`). `transfer`
+    makes what exports its data and imports them. `restored` is called in the transaction that put
+    a backup in the place of its data: it raises whatever numbers processes or clients may remember
+    from after that backup. `retention` has the rules for what is old at that instant (seconds),
+    `names_keys` says which of those keys its data still names.
     """
 
     name: str
@@ -85,6 +92,10 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    transfer: Callable[[Context], Transfer] | None = None
+    restored: Callable[[Connection], None] = lambda _: None
+    retention: Callable[[Context, float], Sequence[Rule]] = lambda *_: ()
+    names_keys: Callable[[Context, Sequence[str]], Set[str]] = lambda *_: frozenset()
     state: Callable[[Context, Principal], Iterable[Fact]] = _nothing_to_say
     first_step: str = ""
     guide: str | None = None

@@ -62,3 +62,8 @@ def _create(path: Path) -> None:
 def digest(secret: bytes, purpose: str, token: str) -> str:
     """HMAC-SHA-256 of a token, in hex. Different purposes never share a digest."""
     return hmac.digest(secret, f"{purpose}\0{token}".encode(), "sha256").hex()
+
+
+def fingerprint(secret: bytes) -> str:
+    """What a database keeps to know the secret again that its keys were hashed with."""
+    return digest(secret, "deployment", "fingerprint")

@@ -27,6 +27,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
+    "days",
     "prefix_of",
     "read_settings",
     "reference",
@@ -86,6 +87,7 @@ class Settings:
     access_log: bool = False
     log_format: LogFormat = LogFormat.TEXT
     metrics: MetricsMode = MetricsMode.KEY
+    revoked_key_days: int = 90
     of_products: Mapping[str, Any] = field(default_factory=dict)
     """Values of the products' own rows, by variable; ask `of`."""
 
@@ -212,6 +214,11 @@ def _port(value: str) -> int:
 
 def _workers(value: str) -> int:
     return _number(value, 1, 256)
+
+
+def days(value: str) -> int:
+    """A number of days; 0 is for ever."""
+    return _number(value, 0, 36_500)
 
 
 def _number(value: str, least: int, most: int) -> int:
@@ -426,6 +433,15 @@ SETTINGS: tuple[Setting[Any], ...] = _with_defaults(
         _metrics,
         "Who may read the figures at /metrics: nobody, who sends a key of no product that may "
         "read, or anybody.",
+    ),
+    Setting(
+        "revoked_key_days",
+        "QUARTET_REVOKED_KEY_DAYS",
+        None,
+        "days",
+        days,
+        "How long the row of a revoked key is kept, and longer while an audit trail names it. 0 "
+        "keeps it for ever.",
     ),
 )
 

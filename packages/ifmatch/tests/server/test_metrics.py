@@ -82,7 +82,17 @@ def test_the_same_tag_at_another_address_says_nothing(elsewhere: str) -> None:
 
 def test_another_tag_at_the_same_address_says_nothing() -> None:
     counted = tagged()
-    counted.metered._lengths.remember(counted.metered._lengths.key(b"/n?", b'"older"'), 77)
+    counted.metered._lengths.remember(counted.metered._lengths.key(b"GET /n?", b'"older"'), 77)
+    assert counted.ask("/n", If_None_Match=TAG).unsent is None
+
+
+def test_what_a_write_answers_says_nothing_of_what_a_read_would() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        status = 304 if scope["method"] == "GET" else 200
+        await Response(b"saved"[: 200 - status], status, {"ETag": TAG})(scope, receive, send)
+
+    counted = Counted(app)
+    assert counted.ask("/n", "PUT").status == 200
     assert counted.ask("/n", If_None_Match=TAG).unsent is None
 
 

@@ -22,7 +22,7 @@ from chassis.problems import install
 from chassis.product import Context
 from chassis.rights import Principal
 from flagbit import ofrep, pages
-from flagbit.api import audit, environments, flags, keys, projects, states
+from flagbit.api import audit, environments, flags, keys, projects, states, transfer
 from flagbit.api.resources import Resources
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery, Page
 from flagbit.evaluations import Evaluations
@@ -101,7 +101,7 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
     app.links = customers.links(context, f"{API}{OPENAPI}")
     document(app, security=KEYS, more={"externalDocs": {"url": context.path(customers.PATH)}})
     install(app)
-    for module in (flags, states, projects, audit):
+    for module in (flags, states, projects, audit, transfer):
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
     app.include_router(keys.router(resources, context.keys))

@@ -7,15 +7,28 @@ until the commit. The guards do not lean on that lock: they are judged in the st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Text, func, insert, or_, select, type_coerce
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from chassis.database import Database
 from chassis.product import Fact
+from chassis.retention import DAY_SECONDS, Rule
 from chassis.rights import Principal, Role
 from flagbit import documents, tables
 from flagbit.documents import Row
@@ -49,7 +62,11 @@ LONGEST_PAGE = 500
 
 def now() -> str:
     """This instant as FlagBit writes it: RFC 3339 in UTC, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(datetime.now(UTC))
+
+
+def _written(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _born() -> dict[str, str]:
@@ -321,27 +338,44 @@ class FlagDatabase:
         is done, `check` at the new row before the commit; both raise to undo it. Raises Conflict
         or Missing.
         """
-        fresh = None if insert is None else _born() | dict(insert)
 
         def change(connection: Connection) -> tuple[Representation[Row], bool]:
-            before: list[Row] = []
-
-            def remember(row: Row) -> Row:
-                before[:] = [row]
-                return edit(connection, row)
-
             if first is not None:
                 first(connection)
-            done = kind.rows.write(connection, key, remember, guard, insert=fresh)
-            created = done.changed and done.value["version"] == 1
-            if done.changed:
-                self._complete(connection, kind, key, created=created)
-                if check is not None:
-                    check(connection, done.value)
-                self._record(connection, who, kind, key, None if created else before[0], done)
-            return done, created
+            return self.write_on(
+                connection, who, kind, key, edit, guard, insert=insert, check=check
+            )
 
-        return self._committed(key[0], change)
+        return self.committed([key[0]], change)
+
+    def write_on(
+        self,
+        connection: Connection,
+        who: Principal,
+        kind: Kind,
+        key: Key,
+        edit: Edit,
+        guard: Guard = UNCONDITIONAL,
+        *,
+        insert: Row | None = None,
+        check: Check | None = None,
+    ) -> tuple[Representation[Row], bool]:
+        """The same in a transaction that `committed` began."""
+        fresh = None if insert is None else _born() | dict(insert)
+        before: list[Row] = []
+
+        def remember(row: Row) -> Row:
+            before[:] = [row]
+            return edit(connection, row)
+
+        done = kind.rows.write(connection, key, remember, guard, insert=fresh)
+        created = done.changed and done.value["version"] == 1
+        if done.changed:
+            self._complete(connection, kind, key, created=created)
+            if check is not None:
+                check(connection, done.value)
+            self._record(connection, who, kind, key, None if created else before[0], done)
+        return done, created
 
     def delete(
         self,
@@ -360,7 +394,7 @@ class FlagDatabase:
             gone = kind.rows.delete(connection, key, guard)
             self._record(connection, who, kind, key, gone.value, None)
 
-        self._committed(key[0], change)
+        self.committed([key[0]], change)
 
     def record_key(
         self, who: Principal, before: dict[str, Any] | None, after: dict[str, Any], etag: ETag
@@ -384,7 +418,7 @@ class FlagDatabase:
             after=after,
             etag=str(etag),
         )
-        self._committed(project, lambda connection: connection.execute(entry))
+        self.committed([project], lambda connection: connection.execute(entry))
 
     def states_of(self, connection: Connection, project: str, **only: str) -> Iterator[Row]:
         """The states of a flag or of an environment."""
@@ -406,14 +440,15 @@ class FlagDatabase:
             row = connection.execute(query.order_by(entry.id.desc()).limit(1)).one_or_none()
         return None if row is None else {"by": row.actor, "at": row.at, "action": row.action}
 
-    def _committed(self, project: str, change: Callable[[Connection], T]) -> T:
-        """What `change` returns, when it has committed.
+    def committed(self, projects: Iterable[str], change: Callable[[Connection], T]) -> T:
+        """What `change` returns, when it has committed; it changes nothing outside those projects.
 
         Plain SQL locks its rows first and the revision last, through a trigger. Where the two
         orders meet in a deadlock and ours is undone, it is run again.
         """
         revision = tables.revision.c
-        lock = select(revision.value).where(revision.project == project).with_for_update()
+        chosen = select(revision.value).where(revision.project.in_(sorted(projects)))
+        lock = chosen.order_by(revision.project).with_for_update()  # all lock in one order
 
         def locked(connection: Connection) -> T:
             connection.execute(lock)
@@ -530,6 +565,37 @@ def _page(
     rows = [row._asdict() for row in found]
     more = rows[page.limit - 1][by.name] if len(rows) > page.limit else None
     return rows[: page.limit], more
+
+
+def old_entries(database: Database, instant: float, days: int) -> list[Rule]:
+    """Which entries of the audit trail may go; none where `days` is 0.
+
+    Entries are numbered in the order of their times, but for clocks that are set back: so the
+    oldest go by their number, and the time decides.
+    """
+    if not days:
+        return []
+    entry = tables.audit.c
+    before = _written(datetime.fromtimestamp(instant - days * DAY_SECONDS, UTC))
+    return [Rule("audit entries", database, entry.id, entry.at < before)]
+
+
+def keys_in_trail(database: Database, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that made a change which the audit trail still has."""
+    entry = tables.audit.c
+    query = select(entry.key_id).where(entry.key_id.in_(keys)).distinct()
+    with database.reading() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def outrun_revisions(connection: Connection) -> None:
+    """Raise the revision of each project over all that were given out after a backup.
+
+    A process that evaluated at revision 7 before the restore would else take another 7 for it.
+    Milliseconds pass more often than projects change.
+    """
+    passed = time.time_ns() // 1_000_000
+    connection.execute(update(tables.revision).values(value=tables.revision.c.value + passed))
 
 
 def facts(database: Database, who: Principal) -> list[Fact]:

@@ -85,6 +85,8 @@ class Fixed(Content):
 
 def _how(served: Any) -> str | None:
     """The tag of the one that was meant. It shows in the place of an error: no member has it."""
+    if isinstance(served, Fixed | Split):  # when it is written again
+        return "(variant)" if isinstance(served, Fixed) else "(split)"
     if not isinstance(served, dict) or ("variant" in served) == ("split" in served):
         return None
     return "(variant)" if "variant" in served else "(split)"
@@ -189,6 +191,29 @@ class ProjectContent(Content, ReadOnly):
     key: KeyName | None = None
     name: Name
     require_conditions: bool = Field(True, description="Whether edits without a condition get 428.")
+
+
+class FlagDefinition(FlagContent):
+    """A flag, and what it does in each environment."""
+
+    key: KeyName
+    states: dict[KeyName, StateContent] = {}
+
+
+class ProjectDefinition(ProjectContent):
+    """A project with all that is in it."""
+
+    key: KeyName
+    environments: Annotated[list[NewEnvironment], Field(max_length=1000)] = []
+    flags: Annotated[list[FlagDefinition], Field(max_length=10_000)] = []
+
+
+class Export(Content):
+    """What an export is, and an import takes."""
+
+    format: Literal["flagbit-export"]
+    version: Literal[1]
+    projects: Annotated[list[ProjectDefinition], Field(min_length=1, max_length=1000)]
 
 
 class NewKey(Content):
@@ -299,3 +324,57 @@ class Audit(BaseModel):
 class KeyList(BaseModel):
     items: list[KeyDocument]
     next: str | None
+
+
+class StateDefinition(BaseModel):
+    enabled: bool
+    rules: list[dict[str, Any]]
+    fallthrough: dict[str, Any]
+    off_variant: str | None
+
+
+class ExportedEnvironment(BaseModel):
+    key: str
+    name: str
+
+
+class ExportedFlag(BaseModel):
+    key: str
+    type: str
+    description: str
+    tags: list[str]
+    variants: dict[str, Any]
+    default_variant: str
+    off_variant: str
+    client_visible: bool
+    archived: bool
+    states: dict[str, StateDefinition]
+
+
+class ExportedProject(BaseModel):
+    key: str
+    name: str
+    require_conditions: bool
+    environments: list[ExportedEnvironment]
+    flags: list[ExportedFlag]
+
+
+class ExportDocument(BaseModel):
+    format: Literal["flagbit-export"]
+    version: Literal[1]
+    projects: list[ExportedProject]
+
+
+class ImportedChange(BaseModel):
+    action: Literal["created", "changed"]
+    kind: Literal["project", "environment", "flag", "state"]
+    name: str = Field(description="The keys that lead there, with `/` between.")
+
+
+class ImportReport(BaseModel):
+    dry_run: bool = Field(description="Whether nothing was written.")
+    created: int
+    changed: int
+    unchanged: int
+    changes: list[ImportedChange]
+    etag: str | None = Field(description="The tag of the export from now on.")

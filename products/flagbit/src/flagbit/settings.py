@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chassis.setting import Setting
+from chassis.settings import days
 from ifmatch import Comparison
 
 
@@ -23,7 +24,16 @@ COMPARISON = Setting(
     "(RFC 9110 section 13.1.1).",
     default=Comparison.STATE,
 )
-SETTINGS = (COMPARISON,)
+AUDIT_DAYS = Setting(
+    "audit_days",
+    "FLAGBIT_AUDIT_DAYS",
+    None,
+    "days",
+    days,
+    "How long an entry of the audit trail is kept. 0 keeps it for ever.",
+    default=730,
+)
+SETTINGS = (COMPARISON, AUDIT_DAYS)
 
 CLIENT_VARIABLES = ("FLAGBIT_API_KEY", "FLAGBIT_URL")
 """Those of the command line's client, which may be set where the server is started, too."""

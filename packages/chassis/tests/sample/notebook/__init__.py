@@ -84,6 +84,11 @@ def create(context: Context) -> FastAPI:
     def where(request: Request) -> dict[str, Any]:
         return {"path": request.url.path, "url": context.url("/x", request)}
 
+    @app.get("/asked-by")
+    def asked_by(request: Request) -> dict[str, Any]:
+        client = request.client.host if request.client else None
+        return {"client": client, "scheme": request.url.scheme}
+
     @app.get("/notes")
     def notes() -> list[str]:
         with context.database.reading() as connection:

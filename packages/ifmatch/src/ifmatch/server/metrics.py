@@ -5,10 +5,11 @@ status, how many bytes went out, and how many a 304 did not send.
 
 **Bytes not sent.** A 304 that was judged on an early tag never had a body: nobody knows how long it
 would have been. What is known is the length of the 200 that carried the same tag at the same
-address. `Lengths` remembers these, as many as it has room for, and a 304 whose 200 was never seen
-here is counted apart, with `unsent` None. So the sum is what surely was not sent, and less than the
-truth rather than more. It counts content alone, as it leaves the application: the fields of the
-answer are sent either way, and what compresses further out is not known here.
+address, by the same method. `Lengths` remembers these, as many as it has room for, and a 304 whose
+200 was never seen here is counted apart, with `unsent` None. So the sum is what surely was not
+sent, and less than the truth rather than more. It counts content alone, as it leaves the
+application: the fields of the answer are sent either way, and what compresses further out is not
+known here.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Lengths:
     to be read, rather than a wrong number.
 
     >>> lengths = Lengths()
-    >>> key = lengths.key(b"/notes/1", b'W/"5f0c"')
+    >>> key = lengths.key(b"GET /notes/1", b'W/"5f0c"')
     >>> lengths.recall(key)
     >>> lengths.remember(key, 1200)
     >>> lengths.recall(key)
@@ -203,14 +204,18 @@ def _tag(fields: RawFields) -> bytes | None:
 
 
 def _address(scope: Scope) -> bytes:
-    path: str = scope["path"]
+    """With the method: what a PUT answers under the new tag need not be what a GET would send."""
+    asked: str = f"{scope['method']} {scope['path']}?"
     query: bytes = scope.get("query_string", b"")
-    return path.encode("utf-8", "surrogateescape") + b"?" + query
+    return asked.encode("utf-8", "surrogateescape") + query
 
 
 def _is_for_a_part(scope: Scope) -> bool:
     """Without the 304 it would have been a 206, of some other length."""
-    return any(name == b"range" for name, _ in scope["headers"])
+    for name, _ in scope["headers"]:  # noqa: SIM110 (three times as quick as any)
+        if name == b"range":
+            return True
+    return False
 
 
 def route_template(scope: Scope) -> str:

@@ -3,8 +3,8 @@
 import { size } from "./amounts.js";
 import { h } from "./dom.js";
 
-// Nodes for the line. `signIn` leads whoever is signed out back; `failed` is said where no answer
-// came.
+// Nodes for the line. `signIn` leads whoever is signed out back; `failed` is said where there was no
+// answer that helps.
 export function cost({ polls, unchanged, saved, status, bytes, paused, failure }, { signIn, failed = "No answer. It is tried again." }) {
   if (failure?.status === 401) return ["You are signed out. ", h("a", { href: signIn }, "Sign in")];
   if (failure) return [failed];

@@ -148,6 +148,7 @@ class Desk {
 
   // Both changed the same: the person decides, field by field. What is free of doubt is merged.
   ask({ base, mine, theirs, clashes, etag }) {
+    this.game.meets(theirs);
     const who = this.game.owner(clashes[0].path[0]).by;
     const heading = h("h3", { tabindex: -1 }, "412: decide by field");
     const choices = clashes.map((clash) => choice(clash, who, this.name));
@@ -164,7 +165,7 @@ class Desk {
       choices.map(({ node }) => node),
       h("div", { class: "row" }, button("Save with these", decide, { class: "first" }))));
     heading.focus();
-    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose below what is to be kept.`);
+    this.game.tell("other", `${this.name} was refused: ${who} had saved first. Choose at ${this.name} what is to be kept.`);
   }
 
   async saveChosen(merged, from) {
@@ -328,8 +329,7 @@ class Game {
     const response = await fetch(this.url, { headers: { Accept: "application/json" }, cache: "no-store" });
     await refuse(response);
     const value = await response.json();
-    const changed = differing(value, this.stored.value);
-    for (const field of changed) this.owners.set(field, { by: "Somebody else", at: clock() });
+    this.meets(value);
     this.stored = { value, etag: response.headers.get("ETag") };
     return this.stored;
   }
@@ -338,7 +338,13 @@ class Game {
     return this.owners.get(field) ?? { by: "Somebody else", at: clock() };
   }
 
+  // What was there, and what nobody here has written, somebody else has.
+  meets(before) {
+    for (const field of differing(before, this.stored.value)) this.owners.set(field, { by: "Somebody else", at: clock() });
+  }
+
   stores(by, { value, etag }, before) {
+    this.meets(before);
     for (const field of differing(value, before)) this.owners.set(field, { by, at: clock() });
     this.stored = { value, etag };
   }
@@ -367,8 +373,12 @@ class Game {
   async explain(exchange) {
     const asked = question(exchange);
     if (!asked) return null;
-    const response = await fetch(root.dataset.explain, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) });
-    return response.ok ? response.json() : null;
+    try {
+      const response = await fetch(root.dataset.explain, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) });
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null; // the exchange is shown all the same
+    }
   }
 
   // -- played by itself ----------------------------------------------------------------------------
