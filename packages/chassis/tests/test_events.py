@@ -302,6 +302,7 @@ def test_more_than_it_can_bear_are_refused() -> None:
             with pytest.raises(Problem) as caught:
                 await Client(channel).run()
         assert (caught.value.status_code, caught.value.headers) == (503, {"Retry-After": "60"})
+        assert caught.value.slug == "too-many-listeners"
 
     asyncio.run(scene())
 
