@@ -307,6 +307,8 @@ def test_keys_go_out_and_come_in_only_when_asked_for_and_fit_only_their_secret(
     tmp_path: Path,
 ) -> None:
     token, one = filled(tmp_path / "one"), str(tmp_path / "one")
+    words = ["--role", "server", "--product", "flagbit", "--environment", "production"]
+    assert run("keys", "create", "--owner", "shop", *words, "--data", one).exit_code == 0
     assert "digest" not in run("export", "--data", one).stdout
     whole = run("export", "--with-keys", "--data", one).stdout_bytes
     assert token.encode() not in whole
