@@ -267,6 +267,18 @@ def test_only_an_admin_imports(role: str, reads: int, shared: TestClient) -> Non
         assert answer.status_code == 403
 
 
+def test_the_export_of_a_project_that_is_not_there_is_404(shared: TestClient) -> None:
+    installation: Installation = shared.app_state["installation"]
+    _, token = installation.keys.create("nobody", Role.ADMIN, "flagbit", "nothing")
+    key = {"X-API-Key": token}
+    for answer in (
+        shared.get(f"{API}/export", headers=key),
+        shared.post(f"{API}/import", headers=key | {"If-Match": '"x"'}, json={}),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["type"].endswith(":project-not-found")
+
+
 # -- on the machine -----------------------------------------------------------------------------
 
 
