@@ -99,6 +99,17 @@ def test_a_revoked_key_goes_after_its_days_unless_somebody_names_it(
     assert {key.owner for key in keys.list()} == {"valid", "named", "late"}
 
 
+def test_a_key_that_expired_goes_as_one_that_was_revoked(database: Database, clock: Clock) -> None:
+    keys = Keys(database, b"s" * 32, now=clock)
+    keys.create("passing", Role.WRITE, lifetime=60)
+    keys.create("lasting", Role.WRITE)
+    clock.now = NOW + 60 + 90 * DAY_SECONDS - 1
+    assert pruned(rules(database, clock()))["revoked keys"] == 0
+    clock.now += 1
+    assert pruned(rules(database, clock()))["revoked keys"] == 1
+    assert [key.owner for key in keys.list()] == ["lasting"]
+
+
 def test_a_revoked_key_that_the_environment_would_set_again_is_kept(
     database: Database, clock: Clock
 ) -> None:

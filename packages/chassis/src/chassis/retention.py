@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import Column
 
@@ -69,8 +69,8 @@ def own_rules(
         Rule("sign-in links", database, sign_in_link.c.digest, sign_in_link.c.expires <= instant),
     ]
     if revoked_key_days:
-        long_ago = api_key.c.revoked <= instant - revoked_key_days * DAY_SECONDS
-        old = and_(api_key.c.revoked.is_not(None), long_ago, api_key.c.id != never)
+        ended = func.coalesce(api_key.c.revoked, api_key.c.expires)  # none, or NULL, is not old
+        old = and_(ended <= instant - revoked_key_days * DAY_SECONDS, api_key.c.id != never)
         rules.append(Rule("revoked keys", database, api_key.c.id, old, referred))
     return rules
 
