@@ -207,6 +207,14 @@ def _to_decide(page: Page, _server: Server) -> None:
     page.locator(".exchanges summary").first.click()
 
 
+def _unfolded(page: Page, _server: Server) -> None:
+    """An example that is not the first, and what a route answers."""
+    page.get_by_text("JavaScript, client.js").first.click()
+    route = page.locator("details", has_text="PUT /flags/{key}")
+    route.locator("summary").click()
+    expect(route.get_by_text("428", exact=True)).to_be_visible()
+
+
 STATES = (
     State("front, not signed in", "/", None),
     State("front, signed in", "/"),
@@ -217,6 +225,10 @@ STATES = (
     State("playground, a change is lost", "/playground", show=_change_lost),
     State("playground, two changes fit", "/playground", show=_fits_together, expected=(412,)),
     State("playground, to decide", "/playground", show=_to_decide, expected=(412,)),
+    State("for programs", "/flagbit/developers"),
+    State("for programs, not signed in", "/flagbit/developers", None),
+    State("problems", "/problems", None),
+    State("a problem", "/problems/precondition-failed", None),
     State("sign-in", "/sign-in", None),
     State("sign-in refused", "/sign-in", None, _wrong_key, (401,)),
     State("sign-in with a spent link", "/sign-in?token=spent", None, expected=(401,)),
@@ -233,6 +245,8 @@ STATES = (
     State("flag, a conflict", "/flagbit/", show=_conflict, expected=(412,)),
     State("flag, two changes merged", "/flagbit/", show=_merged, expected=(412,)),
     State("flag, about to be deleted", "/flagbit/", show=_to_delete),
+    State("for customers, not signed in", "/flagbit/developers", None),
+    State("for customers, unfolded", "/flagbit/developers", show=_unfolded),
     State("flag, with a key that reads", "/flagbit/", "read", _read_only),
 )
 
