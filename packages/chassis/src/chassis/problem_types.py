@@ -199,6 +199,14 @@ TYPES: tuple[ProblemType, ...] = (
         "another admin key.",
     ),
     ProblemType(
+        "not-rotatable",
+        (409,),
+        "The key is over, or its successor is in use already, or QUARTET_ADMIN_KEY sets it.",
+        "Rotate the successor, make a new key, or set another one in the environment.",
+        "The key key_Xy12AbCd34 was rotated already, and its successor key_Zz98YxWv76 is in use. "
+        "Rotate that one. Nothing was changed.",
+    ),
+    ProblemType(
         "last-admin",
         (409,),
         "The last key that may do everything is not revoked over HTTP.",
@@ -314,6 +322,7 @@ TYPES: tuple[ProblemType, ...] = (
         "Wait as long as Retry-After says, then send it again; make fewer requests, and poll with "
         "If-None-Match.",
         "That was too often. Wait a second, then send it again.",
+        {"retry_after": ("the seconds to wait, where it is known", 1)},
     ),
     ProblemType(
         "fields-too-large",
