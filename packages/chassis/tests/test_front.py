@@ -82,6 +82,7 @@ def test_it_is_not_ready_with_migrations_to_do(
         connection.exec_driver_sql("DELETE FROM alembic_version")
     answer = client.get("/readyz")
     assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:ifmatch:problem:not-ready"
     assert answer.json()["databases"] == {"second": "has migrations to do"}
     assert client.get("/healthz").status_code == 200
 

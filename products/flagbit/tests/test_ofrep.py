@@ -159,7 +159,10 @@ def test_an_environment_that_is_being_deleted_gets_no_key(
 
 @pytest.mark.parametrize("path", [BULK, f"{BULK}/kept"])
 def test_a_key_whose_environment_is_gone_is_told_so(fresh: Served, path: str) -> None:
-    """Not an empty success, which clients take for no flags at all. Plain SQL asks nobody."""
+    """The problem `environment-gone`, since clients take an empty success for no flags at all.
+
+    Plain SQL asks nobody.
+    """
     installation, client = fresh
     key = new_key(client, "development")
     assert client.post(path, headers=bearer(key), json={}).status_code == 200
