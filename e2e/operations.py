@@ -69,6 +69,7 @@ EDITS: dict[tuple[str, str], tuple[str, Any] | None] = {
         },
     ),
     ("POST", "/keys"): (JSON, {"owner": "a machine", "role": "read"}),
+    ("POST", "/keys/{id}/rotate"): None,
     ("POST", "/keys/{id}/revoke"): None,
 }
 """What each editing route takes, such that it changes something: media type and content."""

@@ -22,6 +22,9 @@ from typing import Any
 import httpx
 
 STARTS_WITHIN = 60.0
+UNLIMITED = {"QUARTET_RATE_PER_KEY": "0", "QUARTET_RATE_PER_ADDRESS": "0"}
+"""Tests ask from one address, as often as they can, and send many keys that are wrong."""
+
 API = "/flagbit/api/v1"
 BIN = Path(sys.executable).parent
 
@@ -103,7 +106,7 @@ def start(
     port = free_port()
     key = admin_key or secrets.token_urlsafe(32)
     known = {name: text for name, text in os.environ.items() if not name.startswith("QUARTET_")}
-    known |= {"QUARTET_ADMIN_KEY": key} | dict(environment or {})
+    known |= {"QUARTET_ADMIN_KEY": key} | UNLIMITED | dict(environment or {})
     known.pop("DATABASE_URL", None)
     if database_url is not None:
         known["DATABASE_URL"] = database_url

@@ -29,7 +29,7 @@ from sqlalchemy import delete as deletion
 from sqlalchemy.exc import SQLAlchemyError
 
 import chassis.database as chassis  # noqa: TID251 (what the docstring says, here and below)
-from flagbit.api.resources import Resources  # noqa: TID251
+from chassis.declarations import Declarations  # noqa: TID251
 from ifmatch.core.guard import UNCONDITIONAL  # noqa: TID251
 from ifmatch.core.representation import Representation  # noqa: TID251
 from ifmatch.store import sqlalchemy as store  # noqa: TID251
@@ -64,7 +64,7 @@ def without_guard() -> None:
 
     store.GuardedTable.write = write  # type: ignore[assignment,method-assign]
     store.GuardedTable.delete = delete  # type: ignore[assignment,method-assign]
-    Resources.judging = lambda *_: None  # type: ignore[method-assign]
+    Declarations.judging = lambda *_: None  # type: ignore[method-assign]
 
 
 def without_count() -> None:

@@ -167,7 +167,7 @@ def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> No
         assert "Traceback" not in server.log.read_text()
 
 
-APIS = {API, "/flagbit/ofrep"}
+APIS = {API, "/flagbit/ofrep", "/api/v1"}
 """Where an API begins that a test here fuzzes. Who adds one, adds its fuzzing."""
 
 

@@ -22,12 +22,14 @@ from chassis.installation import Installation, find_product
 from chassis.keys import Keys
 from chassis.problem_types import types_of
 from chassis.problems import Problem
+from chassis.rights import ProductRole, Roles
 from chassis.schema import DATABASE, MIGRATIONS
 from chassis.sessions import Sessions
 from chassis.settings import Settings
 
 SAMPLE = Path(__file__).parent / "sample"
 SECRET = "s" * 32
+ROLES = Roles({"flagbit": [ProductRole("server", "evaluates", bound="environment")]})
 ADMIN_KEY = "an-admin-key-of-more-than-32-characters"
 
 if str(SAMPLE) not in sys.path:
@@ -67,7 +69,7 @@ def open_database(settings: Settings) -> Iterator[Callable[[], Database]]:
 
 @pytest.fixture
 def keys(open_database: Callable[[], Database]) -> Keys:
-    return Keys(open_database(), SECRET.encode())
+    return Keys(open_database(), SECRET.encode(), ROLES)
 
 
 @pytest.fixture

@@ -129,7 +129,9 @@ def test_a_key_of_another_product_is_403(client: TestClient, installation: Insta
     headers = {"X-API-Key": token}
     assert client.get("/second/whoami", headers=headers).status_code == 200
     for path in PATHS:
-        assert client.get(path, headers=headers).status_code == 403
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 403
+        assert answer.json()["type"] == "urn:ifmatch:problem:wrong-product"
 
 
 def test_a_change_by_cookie_has_to_come_from_our_pages(client: TestClient, session: str) -> None:

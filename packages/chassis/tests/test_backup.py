@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -496,6 +497,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with opened([find_product("notebook:PRODUCT")], Settings(data=folder / "data")) as made:
         note(made, "honest")
         take(made, folder / "backup")
+        note(made, "mine")
     return folder / "backup"
 
 
@@ -504,8 +506,7 @@ def test_an_archive_that_lies_is_refused_before_anything_is_touched(
     change: Change, honest: Path, products: list[Product], tmp_path: Path
 ) -> None:
     settings = Settings(data=tmp_path / "deep" / "data")
-    with opened(products, settings) as installation:
-        note(installation, "mine")
+    shutil.copytree(honest.parent / "data", settings.data)
     _forge(honest, tmp_path / "forged", change)
     before = sorted(one for one in tmp_path.rglob("*"))
     with pytest.raises((ArchiveRefused, SchemaUnknown)) as caught:
@@ -513,7 +514,7 @@ def test_an_archive_that_lies_is_refused_before_anything_is_touched(
     assert str(caught.value).endswith(".")
     assert [one for one in sorted(tmp_path.rglob("*")) if one not in before] == []
     with opened(products, settings) as installation:
-        assert notes(installation) == ["mine"]
+        assert notes(installation) == ["honest", "mine"]
 
 
 def test_an_archive_that_is_left_as_it_is_is_restored(

@@ -17,7 +17,12 @@ def run(*words: str, **environment: str) -> Result:
     return CliRunner().invoke(main, words, env={**clean, **environment})
 
 
-READING = [["keys", "list"], ["keys", "revoke", "key_none"]]
+READING = [
+    ["keys", "list"],
+    ["keys", "revoke", "key_none"],
+    ["keys", "rotate", "key_none"],
+    ["keys", "recover"],
+]
 
 
 @pytest.mark.parametrize("words", READING)

@@ -138,6 +138,22 @@ def test_a_message_is_announced_escaped_and_goes_or_stays(components: Page) -> N
     expect(area.get_by_text("stays")).to_have_count(0)
 
 
+def test_where_one_message_is_shown_it_takes_the_place_of_the_one_before(components: Page) -> None:
+    components.evaluate(
+        """async () => {
+          const { say } = await import(document.querySelector('script[src*="toast"]').src);
+          const area = document.createElement("toast-area");
+          area.setAttribute("one", "");
+          document.body.append(area);
+          await say("first");
+          await say("second");
+        }"""
+    )
+    area = components.get_by_role("status")
+    expect(area).to_have_text("second")
+    expect(area.get_by_role("button")).to_have_count(0)
+
+
 # -- the front page -------------------------------------------------------------------------------
 
 

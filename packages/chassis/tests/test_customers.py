@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from starlette.testclient import TestClient
 from chassis import customers
 from chassis.customers.examples import FETCH, MODULE, PYTHON, SHELL, Sample, examples
 from chassis.customers.promises import Condition, api
-from chassis.installation import Installation
+from chassis.installation import Installation, find_product
+from chassis.settings import Settings
 
 ETAG = {"ETag": {"schema": {"type": "string", "pattern": '^W/"[^"]*"$'}}}
 IF_MATCH = {"name": "If-Match", "in": "header"}
@@ -116,9 +118,10 @@ def test_an_address_is_a_text_in_every_language_whatever_is_in_it(
         assert ast.literal_eval(line.removeprefix("const url = ").rstrip(";")) == address
 
 
-def test_a_product_without_a_safe_post_has_no_example_of_one() -> None:
+def test_there_is_no_example_of_what_a_product_does_not_have() -> None:
     without = Sample("/notes", "/notes/tea", "tags", "reviewed")
     assert {about for about, _ in made(sample=without)} == {"poll", "edit", "fetch"}
+    assert {about for about, _ in made(sample=Sample("/notes"))} == {"poll", "fetch"}
     assert {about for about, _ in made()} == {"poll", "edit", "fetch", "ask"}
 
 
@@ -151,6 +154,13 @@ def test_the_page_has_every_operation_and_asks_nobody_for_a_key(
     assert "Tags here are weak" in answer.text
 
 
+def test_a_page_without_edits_has_no_chapter_on_them(installation: Installation) -> None:
+    page = served(installation, sample=Sample("/notes")).get("/developers").text
+    assert 'id="poll"' in page
+    assert 'id="edit"' not in page
+    assert 'href="#edit"' not in page
+
+
 def test_the_page_says_so_where_tags_are_strong(installation: Installation) -> None:
     document = {**DOCUMENT, "paths": {"/x": {"get": {"responses": {"200": {"headers": {}}}}}}}
     document["paths"]["/x"]["get"]["responses"]["200"]["headers"] = {
@@ -180,3 +190,15 @@ def test_a_description_is_served_once_made_with_a_tag() -> None:
     first = client.get("/openapi.json")
     again = client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
     assert (first.json(), again.status_code, len(times)) == (DOCUMENT, 304, 1)
+
+
+def test_examples_have_the_public_address_with_its_prefix(tmp_path: Path) -> None:
+    environment = {"QUARTET_SECRET": "s" * 32, "PUBLIC_URL": "https://tools.example.test/ours"}
+    settings = Settings.load(environment, {"data": str(tmp_path / "data")})
+    installation = Installation.open([find_product("notebook:PRODUCT")], settings)
+    page = served(installation).get("/developers", headers={"Host": "elsewhere.test"}).text
+    installation.close()
+    ours = "https://tools.example.test/ours"
+    assert f"{ours}/notebook/notes" in page
+    assert f"{ours}/assets/" in page
+    assert "elsewhere.test" not in page

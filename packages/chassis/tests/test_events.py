@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
@@ -301,6 +302,7 @@ def test_more_than_it_can_bear_are_refused() -> None:
             with pytest.raises(Problem) as caught:
                 await Client(channel).run()
         assert (caught.value.status_code, caught.value.headers) == (503, {"Retry-After": "60"})
+        assert caught.value.slug == "too-many-listeners"
 
     asyncio.run(scene())
 
@@ -343,6 +345,26 @@ def test_many_open_streams_do_not_hold_up_the_stop(program: Start, words: tuple[
     assert server.err == ""
     if not words:
         assert [[one["data"] for one in read(content)] for content in heard] == [["hello"]] * OPEN
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_a_client_that_does_not_read_does_not_hold_up_the_stop_either(program: Start) -> None:
+    server = program("serve", "--port", "0")
+    url, key = server.url, server.admin_key
+    with socket.socket() as stuck, httpx2.Client(timeout=60) as client:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        fields = f"Host: x\r\nX-API-Key: {key}\r\n\r\n"
+        stuck.sendall(f"GET /notebook/events HTTP/1.1\r\n{fields}".encode())
+        assert stuck.recv(15) == b"HTTP/1.1 200 OK"
+        for _ in range(90):  # more than all buffers on the way hold
+            client.post(f"{url}/notebook/events", params={"body": "x" * 60_000})
+        told = client.post(f"{url}/notebook/events", params={"body": "last"}).json()
+        assert told == {"listeners": 1, "length": 4}
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert "timeout graceful shutdown exceeded" not in server.err
 
 
 @pytest.mark.full

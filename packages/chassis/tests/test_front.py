@@ -12,7 +12,6 @@ from starlette.testclient import TestClient
 from chassis.application import Application
 from chassis.headers import CONTENT_SECURITY_POLICY
 from chassis.installation import Installation, find_product
-from chassis.keys import Role
 from chassis.settings import Settings
 
 ADMIN = "an-admin-key-of-more-than-32-characters"
@@ -83,6 +82,7 @@ def test_it_is_not_ready_with_migrations_to_do(
         connection.exec_driver_sql("DELETE FROM alembic_version")
     answer = client.get("/readyz")
     assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:ifmatch:problem:not-ready"
     assert answer.json()["databases"] == {"second": "has migrations to do"}
     assert client.get("/healthz").status_code == 200
 
@@ -163,7 +163,7 @@ def test_an_unknown_key_is_told_on_the_page_and_not_repeated(client: TestClient)
 def test_a_key_for_machines_does_not_sign_in(
     client: TestClient, installation: Installation
 ) -> None:
-    _, token = installation.keys.create("SDK", Role.CLIENT, "flagbit", "shop", "production")
+    _, token = installation.keys.create("SDK", "jot", "notebook")
     assert client.post("/sign-in", data={"key": token}, headers=OURS).status_code == 401
 
 

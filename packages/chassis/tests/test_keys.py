@@ -12,7 +12,15 @@ from sqlalchemy import Connection, text
 
 from chassis import keys as module
 from chassis.database import Database
-from chassis.keys import CACHE_SECONDS, ENVIRONMENT_ADMIN, KeyRecord, Keys, Role, UnfitKey
+from chassis.keys import (
+    CACHE_SECONDS,
+    ENVIRONMENT_ADMIN,
+    KeyRecord,
+    Keys,
+    NotRotatable,
+    Role,
+    UnfitKey,
+)
 from ifmatch import Conflict, Missing, unchanged
 
 SECRET = b"s" * 32
@@ -33,12 +41,12 @@ def stored(database: Database) -> str:
 
 
 def test_a_key_says_who_and_what_and_where(keys: Keys) -> None:
-    record, token = keys.create("Ada", Role.SERVER, "flagbit", "shop", "production")
+    record, token = keys.create("Ada", "server", "flagbit", "shop", "production")
     assert re.fullmatch(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}", token)
     assert token.startswith(record.prefix)
     assert keys.authenticate(token) == record.principal
     assert record.principal.owner == "Ada"
-    assert record.principal.role is Role.SERVER
+    assert record.principal.role == "server"
     assert (record.product, record.project, record.environment) == ("flagbit", "shop", "production")
 
 
@@ -55,7 +63,7 @@ def test_an_administrator_of_any_shape_is_not_stored_in_part(open_database: Open
     assert token[:8] not in stored(database)
     found = keys.authenticate(token)
     assert found is not None
-    assert found.role is Role.ADMIN
+    assert found.role == Role.ADMIN
 
 
 @pytest.mark.parametrize(
@@ -114,10 +122,17 @@ def test_a_key_needs_an_owner_with_a_name(keys: Keys, owner: str) -> None:
         keys.create(owner, Role.READ)
 
 
-@pytest.mark.parametrize("role", [Role.SERVER, Role.CLIENT])
-def test_a_key_that_evaluates_needs_its_environment(keys: Keys, role: Role) -> None:
-    with pytest.raises(UnfitKey, match="one environment"):
-        keys.create("Ada", role)
+@pytest.mark.parametrize(
+    ("role", "product", "pointer"),
+    [("server", "flagbit", "/environment"), ("server", None, "/product"), ("ping", None, "/role")],
+)
+def test_a_role_that_a_product_adds_is_given_as_the_product_says(
+    keys: Keys, role: str, product: str | None, pointer: str
+) -> None:
+    with pytest.raises(UnfitKey) as caught:
+        keys.create("Ada", role, product)
+    assert caught.value.pointer == pointer
+    assert keys.list() == []
 
 
 def test_what_looks_around_first_can_keep_a_key_from_being_made(keys: Keys) -> None:
@@ -226,6 +241,20 @@ def test_in_another_process_a_revoked_key_lives_on_for_half_a_second(open_databa
     assert there.authenticate(token) is None
 
 
+def test_without_the_bound_a_revoked_key_would_live_on_in_another_process(
+    open_database: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the one before, and of the end-to-end test over two processes."""
+    monkeypatch.setattr(module, "CACHE_SECONDS", 3600)
+    clock = Clock()
+    here, there = Keys(open_database(), SECRET), Keys(open_database(), SECRET, monotonic=clock)
+    record, token = here.create("Ada", Role.READ)
+    assert there.authenticate(token) is not None
+    here.revoke(record.id)
+    clock.time += 60
+    assert there.authenticate(token) is not None
+
+
 def test_use_does_not_keep_a_key_in_memory(open_database: Open) -> None:
     clock = Clock()
     here = Keys(open_database(), SECRET)
@@ -270,6 +299,189 @@ def test_a_look_up_that_overlaps_a_revocation_is_not_remembered(open_database: O
     assert keys.authenticate(token) is not None  # it was valid when it was read
     assert keys.remembered(token) is None
     assert keys.authenticate(token) is None
+
+
+# -- rotating, and coming to an end ----------------------------------------------------------------
+
+
+def keys_at(open_database: Open, now: Clock) -> Keys:
+    return Keys(open_database(), SECRET, now=now)
+
+
+def test_while_a_key_is_rotated_two_are_valid(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, old = keys.create("Ada", Role.WRITE, "flagbit", "shop")
+    done = keys.rotate(record.id, overlap=600)
+    assert (done.new.replaces, done.new.expires) == (record.id, None)
+    assert done.old.expires == int(now.time) + 600
+    before, after = keys.authenticate(old), keys.authenticate(done.token)
+    assert before is not None
+    assert after is not None
+    assert after.covers(before)
+    assert before.covers(after)
+    assert (after.owner, after.role) == ("Ada", Role.WRITE)
+    now.time += 599
+    assert keys.authenticate(old) is not None
+    now.time += 1
+    assert keys.authenticate(old) is None
+    assert keys.remembered(old) is None
+    assert keys.authenticate(done.token) is not None
+
+
+def test_without_an_overlap_the_old_key_is_revoked_at_once(keys: Keys) -> None:
+    record, old = keys.create("Ada", Role.READ)
+    assert keys.authenticate(old) is not None
+    done = keys.rotate(record.id, overlap=0)
+    assert done.old.revoked is not None
+    assert keys.authenticate(old) is None
+    assert keys.authenticate(done.token) is not None
+
+
+def test_a_lost_answer_of_a_rotation_does_no_harm(open_database: Open) -> None:
+    """The successor that nobody has is revoked, and the old key has as long as it had."""
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, old = keys.create("Ada", Role.READ)
+    lost = keys.rotate(record.id, overlap=600)
+    now.time += 100
+    again = keys.rotate(record.id, overlap=600)
+    assert again.discarded is not None
+    assert again.discarded.id == lost.new.id
+    assert keys.authenticate(lost.token) is None
+    assert keys.authenticate(old) is not None
+    assert keys.authenticate(again.token) is not None
+    assert again.old == lost.old
+
+
+def test_a_successor_in_use_is_never_taken_away(open_database: Open) -> None:
+    """Not even where another process saw it used, a moment ago."""
+    here, there = (Keys(open_database(), SECRET) for _ in range(2))
+    record, _ = here.create("Ada", Role.READ)
+    first = here.rotate(record.id)
+    assert there.authenticate(first.token) is not None
+    with pytest.raises(NotRotatable, match=first.new.id):
+        here.rotate(record.id)
+    assert here.authenticate(first.token) is not None
+    assert here.rotate(first.new.id).new.replaces == first.new.id
+
+
+@pytest.mark.race
+def test_a_successor_is_either_used_or_discarded_and_never_both(open_database: Open) -> None:
+    """Whoever got in with it keeps it, in whichever order the two come."""
+    admin, user = (Keys(open_database(), SECRET) for _ in range(2))
+    for _ in range(15):
+        record, _ = admin.create("Ada", Role.READ)
+        made = admin.rotate(record.id)
+        begin = threading.Barrier(2, timeout=30)
+
+        def use(begin: threading.Barrier = begin, token: str = made.token) -> bool:
+            begin.wait()
+            return user.authenticate(token) is not None
+
+        def again(begin: threading.Barrier = begin, key_id: str = record.id) -> bool:
+            begin.wait()
+            try:
+                return admin.rotate(key_id).discarded is not None
+            except NotRotatable:
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            used, discarded = pool.submit(use), pool.submit(again)
+            assert used.result() is not discarded.result()
+
+
+class Forgetful(Keys):
+    """The twin with the guard taken out: the first use is written down when there is time."""
+
+    def _first_use(self, key_id: str) -> bool:
+        return True
+
+
+def test_without_the_guard_a_key_in_use_would_be_taken_away(open_database: Open) -> None:
+    here, there = Keys(open_database(), SECRET), Forgetful(open_database(), SECRET)
+    record, _ = here.create("Ada", Role.READ)
+    first = here.rotate(record.id)
+    assert there.authenticate(first.token) is not None
+    assert here.rotate(record.id).discarded == here.get(first.new.id)
+
+
+def test_rotating_is_guarded_by_the_tag(keys: Keys) -> None:
+    record, _ = keys.create("Ada", Role.READ)
+    other, _ = keys.create("Ben", Role.READ)
+    with pytest.raises(Conflict):
+        keys.rotate(record.id, unchanged(other.etag))
+    assert len(keys.list()) == 2
+    keys.rotate(record.id, unchanged(record.etag))
+    with pytest.raises(Missing):
+        keys.rotate("key_none")
+
+
+def test_a_key_that_is_over_has_no_successor(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    revoked, _ = keys.create("Ada", Role.READ)
+    keys.revoke(revoked.id)
+    expired, _ = keys.create("Ada", Role.READ, lifetime=10)
+    now.time += 10
+    for key in (revoked, expired):
+        with pytest.raises(NotRotatable, match="Make a new one"):
+            keys.rotate(key.id)
+
+
+def test_the_key_of_the_environment_is_rotated_there(keys: Keys) -> None:
+    keys.ensure_admin("a" * 32)
+    with pytest.raises(NotRotatable, match="QUARTET_ADMIN_KEY"):
+        keys.rotate(ENVIRONMENT_ADMIN)
+
+
+def test_who_hears_of_a_rotation_can_undo_it(keys: Keys) -> None:
+    def refuse(_: object) -> None:
+        raise LookupError
+
+    record, token = keys.create("Ada", Role.READ)
+    with pytest.raises(LookupError):
+        keys.rotate(record.id, overlap=0, then=refuse)
+    assert keys.list() == [record]
+    assert keys.authenticate(token) is not None
+
+
+def test_a_key_ends_when_it_was_said_that_it_would(open_database: Open) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    record, token = keys.create("Ada", Role.READ, lifetime=60)
+    assert record.expires == int(now.time) + 60
+    assert keys.authenticate(token) is not None
+    now.time += 59.5
+    assert keys.authenticate(token) is not None
+    now.time += 0.5
+    assert keys.authenticate(token) is None  # from memory
+    assert keys_at(open_database, now).authenticate(token) is None  # from the database
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, 10**12])
+def test_a_key_lives_for_a_time_that_can_be(keys: Keys, lifetime: int) -> None:
+    with pytest.raises(UnfitKey) as caught:
+        keys.create("Ada", Role.READ, lifetime=lifetime)
+    assert caught.value.pointer == "/expires"
+
+
+def test_an_administrator_who_expires_does_not_count_beside_one_who_does_not(
+    open_database: Open,
+) -> None:
+    now = Clock()
+    keys = keys_at(open_database, now)
+    keys.ensure_admin("a" * 32)
+    passing, _ = keys.create("Ada", Role.ADMIN, lifetime=60)
+    with keys.unchanging() as connection:
+        assert keys.is_last_admin(connection, ENVIRONMENT_ADMIN)
+        assert not keys.is_last_admin(connection, passing.id)
+    assert keys.an_admin().id == ENVIRONMENT_ADMIN
+    keys.revoke(ENVIRONMENT_ADMIN)
+    with keys.unchanging() as connection:
+        assert keys.is_last_admin(connection, passing.id)
+    now.time += 60
+    assert keys.ensure_admin() is not None
 
 
 # -- memory ---------------------------------------------------------------------------------------

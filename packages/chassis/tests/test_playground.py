@@ -114,7 +114,7 @@ def test_there_are_only_so_many_records_until_some_end(
         kept.create(key)
     with pytest.raises(Problem) as full:
         kept.create(key)
-    assert full.value.status_code == 429
+    assert (full.value.status_code, full.value.slug) == (429, "too-many-requests")
     clock.now += LIFE_SECONDS
     kept.create(key)
 

@@ -120,7 +120,7 @@ class Unguarded(Sessions):
 
     together = threading.Barrier(USES, timeout=30)
 
-    def use_link(self, token: str) -> str | None:
+    def use_link(self, token: str, agent: str | None = None) -> str | None:
         mark = self._digest("link", token)
         with self._database.reading() as connection:
             query = select(sign_in_link.c.key_id).where(sign_in_link.c.digest == mark)
@@ -130,7 +130,7 @@ class Unguarded(Sessions):
             return None
         with self._database.writing() as connection:
             connection.execute(delete(sign_in_link).where(sign_in_link.c.digest == mark))
-            return self._begin(connection, key_id)
+            return self._begin(connection, key_id, agent)
 
 
 def winners(sessions: Sessions, key_id: str) -> int:

@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 
 from chassis.application import Application
 from chassis.installation import Installation
-from chassis.rights import Role
 from chassis.settings import Settings
 from flagbit.api import environments
 from flagbit.product import PRODUCT
@@ -109,9 +108,9 @@ def test_keys_of_every_project_count_as_keys_of_the_default_one(
 ) -> None:
     """`keys create` on the command line names no project, and such a key evaluates here."""
     installation, client = fresh
-    record, _ = installation.keys.create("CI", Role.SERVER, environment="development")
-    installation.keys.create("other", Role.SERVER, "flagbit", "another", "development")
-    installation.keys.create("other", Role.SERVER, "cronping", None, "development")
+    record, _ = installation.keys.create("CI", "server", "flagbit", environment="development")
+    installation.keys.create("other", "server", "flagbit", "another", "development")
+    installation.keys.create("other", "read", "cronping", None, "development")
     assert delete(client, "development").json()["keys"] == [record.id]
 
 
@@ -127,7 +126,7 @@ def test_a_key_that_is_being_made_keeps_its_environment(fresh: Served) -> None:
 
     place = ("flagbit", "default", "development")
     with ThreadPoolExecutor() as threads:
-        made = threads.submit(installation.keys.create, "CI", Role.SERVER, *place, then=linger)
+        made = threads.submit(installation.keys.create, "CI", "server", *place, then=linger)
         assert begun.wait(30)
         refused = delete(client, "development")
         assert refused.json()["keys"] == [made.result()[0].id]
@@ -160,7 +159,10 @@ def test_an_environment_that_is_being_deleted_gets_no_key(
 
 @pytest.mark.parametrize("path", [BULK, f"{BULK}/kept"])
 def test_a_key_whose_environment_is_gone_is_told_so(fresh: Served, path: str) -> None:
-    """Not an empty success, which clients take for no flags at all. Plain SQL asks nobody."""
+    """The problem `environment-gone`, since clients take an empty success for no flags at all.
+
+    Plain SQL asks nobody.
+    """
     installation, client = fresh
     key = new_key(client, "development")
     assert client.post(path, headers=bearer(key), json={}).status_code == 200

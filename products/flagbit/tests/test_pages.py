@@ -121,7 +121,7 @@ def test_strangers_are_sent_to_sign_in_and_back(client: TestClient) -> None:
 def test_keys_that_only_evaluate_see_no_page(
     served: tuple[Installation, TestClient], client: TestClient
 ) -> None:
-    _, token = served[0].keys.create("an app", Role.SERVER, "flagbit", "default", "production")
+    _, token = served[0].keys.create("an app", "server", "flagbit", "default", "production")
     answer = client.get("/flagbit/", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 403
 

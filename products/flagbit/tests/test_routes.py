@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from chassis.installation import Installation
+from chassis.merge_patch import MEDIA_TYPE
 from chassis.settings import Settings
 from flagbit import app
 from flagbit.app import api
 from flagbit.db import DEFAULT_PROJECT, FlagDatabase
-from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.product import PRODUCT
 from ifmatch.server.fastapi import ConditionalRoute
 

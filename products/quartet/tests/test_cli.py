@@ -48,7 +48,7 @@ def test_serve_has_the_options_of_the_documentation() -> None:
     ("command", "does"),
     [
         ([], "serve check-config migrate keys"),
-        (["keys"], "create list revoke"),
+        (["keys"], "create list recover revoke rotate"),
     ],
 )
 def test_the_commands_are_named_in_the_help(command: list[str], does: str) -> None:
@@ -70,6 +70,39 @@ def test_keys_are_made_listed_and_revoked_at_the_machine(tmp_path: Path) -> None
     assert line.split()[1:] == [token[:12], "server", "flagbit/shop/production", "valid", "Ada"]
     assert "is revoked" in run("keys", "revoke", line.split()[0])
     assert "revoked" in run("keys", "list")
+
+
+def test_a_key_is_rotated_and_an_administrator_made_at_the_machine(tmp_path: Path) -> None:
+    """What was lost is found again there: a successor that was not seen, and every admin key."""
+    clean = {name: None for name in os.environ if name.startswith(("QUARTET_", "DATABASE_"))}
+
+    def run(*words: str, status: int = 0) -> str:
+        result = CliRunner().invoke(main, [*words, "--data", str(tmp_path)], env=clean)
+        assert result.exit_code == status, result.output
+        return result.stdout if status == 0 else result.stderr
+
+    def listed(owner: str) -> list[list[str]]:
+        rows = [line.split() for line in run("keys", "list").splitlines()]
+        return [row for row in rows if row[-1] == owner]
+
+    def states(owner: str) -> list[str]:
+        return sorted(row[4] for row in listed(owner))
+
+    run("keys", "create", "--owner", "Ada", "--role", "server", "--environment", "production")
+    first = listed("Ada")[0][0]
+    tokens = {run("keys", "rotate", first).strip() for _ in range(2)}
+    assert len(tokens) == 2
+    assert states("Ada") == ["revoked", "until", "valid"]
+    run("keys", "create", "--owner", "Ben", "--days", "30")
+    assert states("Ben") == ["until"]
+    run("keys", "rotate", "--overlap", "0", listed("Ben")[0][0])
+    assert states("Ben") == ["revoked", "valid"]
+    token = run("keys", "recover").strip()
+    assert re.fullmatch(r"ifm_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}", token)
+    (last,) = listed("administrator")
+    assert last[1:] == [token[:12], "admin", "all", "valid", "administrator"]
+    assert "There is no key" in run("keys", "rotate", "key_none", status=2)
+    assert "There is no role" in run("keys", "create", "--owner", "A", "--role", "x", status=2)
 
 
 def test_a_key_that_cannot_be_is_one_line(tmp_path: Path) -> None:

@@ -10,12 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from chassis.keys import Keys
+from chassis.limits import Limits
 from chassis.logs import note_key
 from chassis.problems import Problem
-from chassis.rights import Principal, Role
+from chassis.rate import UNLIMITED
+from chassis.rights import Principal, includes
 from chassis.sessions import Sessions
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks, as the declaration of a conditional route found out."""
+    found: Principal = request.state.principal
+    return found
 
 
 class Authenticator:
@@ -28,27 +36,50 @@ class Authenticator:
     With `product`, keys of other products are refused with 403.
     """
 
-    def __init__(self, keys: Keys, sessions: Sessions, product: str | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        sessions: Sessions,
+        product: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._keys = keys
         self._sessions = sessions
         self._product = product
+        self._limits = limits or Limits(UNLIMITED, UNLIMITED)
 
     def __call__(self, request: Request) -> Principal:
-        """The principal. Raises Problem 400, 401 or 403. May ask the database."""
-        token = key_of(request)
-        if token is None:
-            return self._admitted(self._of_session(request))
-        return self._admitted(self._keys.authenticate(token))
+        """The principal. Raises Problem 400, 401, 403 or 429. May ask the database."""
+        host = host_of(request)
+        self._limits.of_address(host)
+        return self._asked(request, host)
 
     async def awaited(self, request: Request) -> Principal:
         """The same for `async` code: from memory, or in a thread where the database is asked."""
+        host = host_of(request)
+        self._limits.of_address(host)
         token = key_of(request)
         found = None if token is None else self._keys.remembered(token)
         if found is not None:
             return self._admitted(found)
-        return await run_in_threadpool(self, request)
+        return await run_in_threadpool(self._asked, request, host)
 
-    def require(self, role: Role) -> Callable[[Request], Principal]:
+    def _asked(self, request: Request, host: str | None) -> Principal:
+        token = key_of(request)
+        if token is None:
+            return self._admitted(self._of_session(request))
+        return self._admitted(self.of_key(token, host))
+
+    def of_key(self, token: str, host: str | None) -> Principal | None:
+        """Whose key that is; a guess is paid for by the address. Raises Problem 429."""
+        if not self._keys.was_right(token):
+            self._limits.before_guess(host)
+        found = self._keys.authenticate(token)
+        if found is None:
+            self._limits.after_guess(host)
+        return found
+
+    def require(self, role: str) -> Callable[[Request], Principal]:
         """A function like this one that also refuses, with 403, who may not do as `role` does."""
 
         def required(request: Request) -> Principal:
@@ -96,21 +127,29 @@ class Authenticator:
                 f"This key is for {found.product}. Use one for {self._product}.",
             )
         note_key(found.key_id)
+        self._limits.of_key(found.key_id)
         return found
 
 
-def require(role: Role, principal: Principal) -> Principal:
-    """The principal itself if it may do as `role` does; raises Problem 403."""
-    enough = principal.role.includes(role)
-    if not enough:
+def require(role: str, principal: Principal) -> Principal:
+    """The principal itself if it may do as `role` does; raises Problem 403.
+
+    `role` is a Role, or the name of one that a product adds.
+    """
+    if not includes(principal.role, role):
         raise Problem(
             403,
             "role-too-low",
             f"This needs a key with the role {role}; yours has {principal.role}. "
             "Ask an administrator for one.",
-            needed=role.value,
+            needed=str(role),
         )
     return principal
+
+
+def host_of(request: Request) -> str | None:
+    """The address that a request comes from: behind a trusted proxy, the one that it names."""
+    return None if request.client is None else request.client.host
 
 
 def key_of(request: Request) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +15,10 @@ from chassis.settings import SETTINGS, OperatorError, Settings, SettingsError
 
 if TYPE_CHECKING:
     from chassis.installation import Installation
+    from chassis.keys import KeyRecord
 
+_HOUR = 3600
+_DAY = 24 * _HOUR
 HERE = ("data",)  # what commands need that do not serve
 
 
@@ -99,7 +104,7 @@ def command_line(
             opened(references, flags).close()
         click.echo("The databases are up to date.")
 
-    group.add_command(_keys())
+    group.add_command(_keys(references))
 
     from chassis import data_cli
 
@@ -108,81 +113,141 @@ def command_line(
     return group
 
 
-def _keys() -> click.Group:
+def _keys(references: Sequence[str]) -> click.Group:
     @click.group(cls=Group)
     def keys() -> None:
-        """Make, list and revoke API keys, on the machine that has the data."""
+        """Make, list, rotate and revoke API keys, on the machine that has the data."""
 
     @keys.command()
     @options(*HERE)
     @click.option("--owner", required=True, help="Whose key it is: audits and conflicts show it.")
     @click.option(
         "--role",
-        type=click.Choice(["admin", "write", "read", "server", "client"]),
         default="write",
         show_default=True,
-        help="admin, write and read manage; server and client evaluate flags.",
+        help="admin, write and read manage; products add roles of their own, such as FlagBit's "
+        "server and client.",
     )
     @click.option("--product", help="Where it is valid; all products if left out.")
     @click.option("--project", help="Where it is valid; all projects if left out.")
-    @click.option("--environment", help="For server and client keys: their environment.")
+    @click.option("--environment", help="Where it is valid; server and client keys need it.")
+    @click.option(
+        "--days", type=click.IntRange(1, 3660), help="When it expires; never if left out."
+    )
     def create(
         owner: str,
         role: str,
         product: str | None,
         project: str | None,
         environment: str | None,
+        days: int | None,
         **flags: Any,
     ) -> None:
         """Make a key. It is shown once, on standard output."""
-        from chassis.rights import Role
-
-        with failing_clearly():
-            installation = opened((), flags)
-            try:
-                record, token = installation.keys.create(
-                    owner, Role(role), product, project, environment
-                )
-            finally:
-                installation.close()
+        with _at_the_data(references, flags, making=True) as installation:
+            added = installation.keys.roles.added(role)
+            if product is None and len(added) == 1:
+                product = added[0][0]
+            lifetime = None if days is None else days * _DAY
+            record, token = installation.keys.create(
+                owner, role, product, project, environment, lifetime=lifetime
+            )
         click.echo(f"{record.id}: {role} key of {owner}. It is shown only now:", err=True)
+        click.echo(token)
+
+    @keys.command()
+    @options(*HERE)
+    @click.option("--owner", default="administrator", show_default=True, help="Whose key it is.")
+    def recover(owner: str, **flags: Any) -> None:
+        """Make a new key that may do everything, where every such key was lost.
+
+        It is shown once, on standard output. The others stay valid: revoke those that are lost.
+        """
+        with _at_the_data(references, flags) as installation:
+            record, token = installation.keys.create(owner, "admin")
+        click.echo(f"{record.id}: admin key of {owner}. It is shown only now:", err=True)
         click.echo(token)
 
     @keys.command("list")
     @options(*HERE)
     def list_keys(**flags: Any) -> None:
         """List all keys, without their secrets."""
-        with failing_clearly():
-            installation = opened((), flags, making=False)
-            try:
-                found = installation.keys.list()
-            finally:
-                installation.close()
+        with _at_the_data(references, flags) as installation:
+            found = installation.keys.list()
         if not found:
             click.echo("There are no keys.", err=True)
         for key in found:
             place = "/".join(filter(None, (key.product, key.project, key.environment))) or "all"
-            state = "revoked" if key.revoked else "valid"
-            click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {state}  {key.owner}")
+            click.echo(f"{key.id}  {key.prefix}  {key.role:6}  {place}  {_state(key)}  {key.owner}")
+
+    @keys.command()
+    @options(*HERE)
+    @click.option(
+        "--overlap",
+        type=click.IntRange(0, 3660 * 24),
+        default=24,
+        show_default=True,
+        metavar="HOURS",
+        help="How long the old key stays valid; 0 revokes it now.",
+    )
+    @click.argument("key_id", metavar="ID")
+    def rotate(key_id: str, overlap: int, **flags: Any) -> None:
+        """Make a second key that may do the same, and let the first one end.
+
+        The new one is shown once, on standard output. Run it again if you did not see it: a new
+        key that was never used is replaced.
+        """
+        with _at_the_data(references, flags, key_id=key_id) as installation:
+            done = installation.keys.rotate(key_id, overlap=overlap * _HOUR)
+        end = _state(done.old)
+        click.echo(
+            f"{done.new.id}: takes over from {key_id} ({end}). It is shown only now:", err=True
+        )
+        click.echo(done.token)
 
     @keys.command()
     @options(*HERE)
     @click.argument("key_id", metavar="ID")
     def revoke(key_id: str, **flags: Any) -> None:
         """Refuse a key from now on; running servers follow within a second."""
-        from ifmatch.core.errors import Missing
-
-        with failing_clearly():
-            installation = opened((), flags, making=False)
-            try:
-                record = installation.keys.revoke(key_id)
-            except Missing:
-                raise SettingsError(f"There is no key {key_id}. See 'keys list'.") from None
-            finally:
-                installation.close()
+        with _at_the_data(references, flags, key_id=key_id) as installation:
+            record = installation.keys.revoke(key_id)
         click.echo(f"{record.id} of {record.owner} is revoked.")
 
     return keys
+
+
+def _state(key: KeyRecord) -> str:
+    from chassis.keys import instant
+
+    if key.revoked is not None:
+        return "revoked"
+    if key.expires is None:
+        return "valid"
+    verb = "until" if key.is_valid(time.time()) else "expired"
+    return f"{verb} {instant(key.expires)}"
+
+
+@contextmanager
+def _at_the_data(
+    references: Sequence[str], flags: dict[str, Any], *, making: bool = False, key_id: str = ""
+) -> Iterator[Installation]:
+    """The keys of an installation, whose products stay closed."""
+    from ifmatch.core.errors import Missing
+
+    with failing_clearly():
+        settings = settings_of(references, flags)
+
+        from chassis.installation import Installation, find_product
+
+        known = [find_product(reference) for reference in references]
+        installation = Installation.open((), settings, serving=False, making=making, known=known)
+        try:
+            yield installation
+        except Missing:
+            raise SettingsError(f"There is no key {key_id}. See 'keys list'.") from None
+        finally:
+            installation.close()
 
 
 def options(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

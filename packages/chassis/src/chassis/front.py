@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
-from chassis import problems
-from chassis.authentication import CHALLENGE, Authenticator, require
+from chassis import key_api, keys_page, problems, sessions_page
+from chassis.authentication import CHALLENGE, host_of, require
+from chassis.described import DescribedAPI
+from chassis.form import form_of
 from chassis.installation import Installation
 from chassis.metrics import Metrics
 from chassis.metrics import routes as metrics_routes
@@ -25,7 +26,8 @@ from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
 from ifmatch.server.starlette import Conditional, TaggedResponse, conditional
 
-_LONGEST_FORM = 10_000
+API_VERSION = "0.1.0"
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 _LINK_IS_SPENT = (
@@ -49,6 +51,9 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
             Route("/sign-in", pages.sign_in_page, methods=["GET"]),
             Route("/sign-in", pages.sign_in, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
+            *keys_page.routes(installation),
+            *sessions_page.routes(installation),
+            Mount("/api/v1", api(installation)),
             *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
             *metrics_routes(installation, metrics),
@@ -58,13 +63,30 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
     return app
 
 
+def api(installation: Installation) -> DescribedAPI:
+    """The API outside of the products: the keys of all of them."""
+    place = f"{installation.settings.prefix}/api/v1"
+    authenticate = installation.authenticator()
+    app = DescribedAPI(
+        place,
+        title="quartet",
+        version=API_VERSION,
+        summary="The keys of all products.",
+        description="Every resource has an ETag. Poll with If-None-Match; edit with If-Match.",
+    )
+    declare, keys = key_api.of_all_products(installation, authenticate, place)
+    app.include_router(key_api.router(declare, keys))
+    app.add_exception_handler(405, key_api.on_method(f"{place}/keys"))
+    return app
+
+
 class _Front:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._sessions = installation.sessions
         self._prefix = installation.settings.prefix
         self._templates = environment()
-        self._authenticate = Authenticator(installation.keys, installation.sessions)
+        self._authenticate = installation.authenticator()
         self._reader = self._authenticate.require(Role.READ)
         self._overview = Overview(installation)
         self.looked_over = Conditional(authorize=self._reader)
@@ -115,20 +137,38 @@ class _Front:
         foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if request.method == "HEAD" or prefetched or foreign:
             return self._page("sign_in.html", next=there, token=token)
-        return self._enter(self._sessions.use_link(token), there, _LINK_IS_SPENT)
+        return self._sign_in(request, {"token": token, "next": there})
 
     async def sign_in(self, request: Request) -> Response:
         self._sessions.refuse_forged(request)
-        return await run_in_threadpool(self._sign_in, await _form(request))
+        form = await form_of(request)
+        return await run_in_threadpool(self._sign_in, request, form)
 
-    def _sign_in(self, form: dict[str, str]) -> Response:
-        there = self._safe_next(form.get("next"))
+    def _sign_in(self, request: Request, form: dict[str, str]) -> Response:
+        there, host = self._safe_next(form.get("next")), host_of(request)
+        try:
+            return self._signed_in(form, there, host, request.headers.get("user-agent"))
+        except Problem as problem:
+            if problem.status_code != 429:
+                raise
+            page = self._page("sign_in.html", 429, next=there, message=str(problem.detail))
+            page.headers.update(problem.headers or {})
+            return page
+
+    def _signed_in(
+        self, form: dict[str, str], there: str, host: str | None, agent: str | None
+    ) -> Response:
         if "token" in form:
-            return self._enter(self._sessions.use_link(form["token"]), there, _LINK_IS_SPENT)
-        principal = self._installation.keys.authenticate(form.get("key", "").strip())
+            limits = self._installation.limits
+            limits.before_guess(host)
+            session = self._sessions.use_link(form["token"], agent)
+            if session is None:
+                limits.after_guess(host)
+            return self._enter(session, there, _LINK_IS_SPENT)
+        principal = self._authenticate.of_key(form.get("key", "").strip(), host)
         if principal is None or not principal.may_manage(Role.READ):
             return self._enter(None, there, _KEY_IS_UNKNOWN)
-        return self._enter(self._sessions.begin(principal.key_id), there, "")
+        return self._enter(self._sessions.begin(principal.key_id, agent), there, "")
 
     def sign_out(self, request: Request) -> Response:
         self._sessions.refuse_forged(request)
@@ -180,20 +220,3 @@ class _Front:
                 databases=wrong,
             )
         return JSONResponse({"status": "ready"}, headers=_NO_STORE)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a small form. Raises Problem 413 or 415."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise Problem(415, "unsupported-media-type", "Send the form as browsers do, URL-encoded.")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_FORM:
-            raise Problem(413, "content-too-large", "That is no sign-in form. Send less.")
-    try:
-        fields = parse_qs(body.decode("utf-8"), max_num_fields=10)
-    except ValueError as error:
-        raise Problem(400, "bad-form", "The form cannot be read. Send it as UTF-8.") from error
-    return {name: values[-1] for name, values in fields.items()}

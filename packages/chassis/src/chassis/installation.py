@@ -17,8 +17,10 @@ from chassis import restore, retention
 from chassis.authentication import Authenticator
 from chassis.database import Database, DataLock
 from chassis.keys import ENVIRONMENT_ADMIN, Keys
+from chassis.limits import Limits
 from chassis.problem_types import ProblemType, types_of
 from chassis.product import Context, Product
+from chassis.rights import Roles
 from chassis.savings import Savings
 from chassis.schema import DATABASE, MIGRATIONS, deployment
 from chassis.secret import FILE_NAME, fingerprint, load_secret
@@ -45,6 +47,12 @@ class Installation:
     shared: Path | None = None
     stopping: Stopping = field(default_factory=Stopping)
     use: DataLock | None = None
+    limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One set of limits for everything that is served here."""
+        rates = (self.settings.rate_per_key, self.settings.rate_per_address)
+        self.limits = Limits(*rates, self.settings.workers)
 
     @classmethod
     def open(
@@ -55,12 +63,14 @@ class Installation:
         serving: bool = True,
         making: bool = True,
         shared: Path | None = None,
+        known: Sequence[Product] | None = None,
     ) -> Installation:
         """Open the databases and bring them up to date. Raises CannotStart.
 
         With `serving`, the data folder is locked against a second server. Without `making`, there
         must be data already: who only looks does not want a new, empty installation. `shared` is
-        the folder in which the worker processes of one server leave what they count.
+        the folder in which the worker processes of one server leave what they count. `known` are
+        the products whose roles keys may have, where others are opened, or none.
         """
         lock: DataLock | None = None
         use: DataLock | None = None
@@ -84,7 +94,7 @@ class Installation:
             if said is None:
                 raise
             raise CannotStart(said) from error
-        keys = Keys(databases[DATABASE], secret)
+        keys = Keys(databases[DATABASE], secret, roles_of(products if known is None else known))
         sessions = Sessions(databases[DATABASE], secret, settings)
         savings = Savings([product.name for product in products], shared)
         return cls(settings, products, keys, sessions, databases, lock, savings, shared, use=use)
@@ -96,6 +106,10 @@ class Installation:
         for held in filter(None, (self.lock, self.use)):
             held.release()
 
+    def authenticator(self, product: str | None = None) -> Authenticator:
+        """What says who asks; with `product`, keys of other ones are refused."""
+        return Authenticator(self.keys, self.sessions, product, self.limits)
+
     def context(self, product: Product) -> Context:
         """What the product is handed."""
         return Context(
@@ -103,7 +117,7 @@ class Installation:
             database=self.databases[product.name],
             keys=self.keys,
             sessions=self.sessions,
-            authenticate=Authenticator(self.keys, self.sessions, product.name),
+            authenticate=self.authenticator(product.name),
             prefix=f"{self.settings.prefix}/{product.name}",
             stopping=self.stopping,
         )
@@ -262,3 +276,8 @@ def find_product(reference: str) -> Product:
     if not isinstance(found, Product):
         raise CannotStart(f"{reference} is no Product. Correct the reference.")
     return found
+
+
+def roles_of(products: Sequence[Product]) -> Roles:
+    """The roles that keys may have where these products are served."""
+    return Roles({product.name: product.roles for product in products})

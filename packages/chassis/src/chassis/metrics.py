@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chassis.authentication import Authenticator, require
+from chassis.authentication import require
 from chassis.database import Database
 from chassis.installation import Installation
 from chassis.problems import Problem
@@ -105,7 +105,7 @@ class Metrics:
 def routes(installation: Installation, metrics: Metrics) -> list[Route]:
     """The address `/metrics`, or none, as the settings say."""
     mode = installation.settings.metrics
-    authenticate = Authenticator(installation.keys, installation.sessions)
+    authenticate = installation.authenticator()
 
     def page(request: Request) -> Response:
         if mode is MetricsMode.KEY:

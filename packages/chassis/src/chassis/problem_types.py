@@ -70,7 +70,7 @@ class BringsProblems(Protocol):
 
 
 def types_of(products: Iterable[BringsProblems]) -> dict[str, ProblemType]:
-    """All types by slug, in the order of the slugs.
+    """All types by slug, in the order of status and slug.
 
     Raises ValueError where two are of one slug and not the same: one page cannot say both.
     """
@@ -81,7 +81,12 @@ def types_of(products: Iterable[BringsProblems]) -> dict[str, ProblemType]:
                 raise ValueError(
                     f"The problem {one.slug} of {product.name} is another one's already. Rename it."
                 )
-    return dict(sorted(found.items()))
+    return {one.slug: one for one in by_status(found.values())}
+
+
+def by_status(types: Iterable[ProblemType]) -> list[ProblemType]:
+    """In the order in which people look for them."""
+    return sorted(types, key=lambda one: (one.statuses, one.slug))
 
 
 _ERRORS = (
@@ -199,6 +204,14 @@ TYPES: tuple[ProblemType, ...] = (
         "another admin key.",
     ),
     ProblemType(
+        "not-rotatable",
+        (409,),
+        "The key is over, or its successor is in use already, or QUARTET_ADMIN_KEY sets it.",
+        "Rotate the successor, make a new key, or set another one in the environment.",
+        "The key key_Xy12AbCd34 was rotated already, and its successor key_Zz98YxWv76 is in use. "
+        "Rotate that one. Nothing was changed.",
+    ),
+    ProblemType(
         "last-admin",
         (409,),
         "The last key that may do everything is not revoked over HTTP.",
@@ -304,7 +317,11 @@ TYPES: tuple[ProblemType, ...] = (
         "Read the resource, and send its ETag as If-Match; to create it, send If-None-Match: *.",
         "This request must say which state it was made on. Send If-Match with the tag of what you "
         "read, or If-None-Match: * to create.",
-        {"etag": _ETAG, "clause": ("the rule behind it", "RFC 6585 section 3")},
+        {
+            "field": ("the condition that is missing", "If-Match"),
+            "etag": _ETAG,
+            "clause": ("the rule behind it", "RFC 6585 section 3"),
+        },
         "A precondition is required",
     ),
     ProblemType(
@@ -314,6 +331,7 @@ TYPES: tuple[ProblemType, ...] = (
         "Wait as long as Retry-After says, then send it again; make fewer requests, and poll with "
         "If-None-Match.",
         "That was too often. Wait a second, then send it again.",
+        {"retry_after": ("the seconds to wait, where it is known", 1)},
     ),
     ProblemType(
         "fields-too-large",
@@ -385,7 +403,7 @@ def markdown(one: ProblemType) -> str:
 def table(types: Iterable[ProblemType]) -> list[str]:
     """The lines of a table of types, each with a link to its page, by status."""
     lines = ["| type (`urn:ifmatch:problem:…`) | status | members | when |", "|---|---|---|---|"]
-    for one in sorted(types, key=lambda one: (one.statuses, one.slug)):
+    for one in by_status(types):
         members = ", ".join(f"`{name}`" for name in one.members)
         when = one.meaning.partition(". ")[0].rstrip(".")
         page = f"[`{one.slug}`](../problems/{one.slug}.md)"

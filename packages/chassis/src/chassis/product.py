@@ -16,11 +16,12 @@ from chassis.database import Database
 from chassis.keys import Keys
 from chassis.problem_types import ProblemType
 from chassis.retention import Rule
-from chassis.rights import Principal
+from chassis.rights import Principal, ProductRole
 from chassis.sessions import Sessions
 from chassis.settings import Setting, Settings, prefix_of
 from chassis.stopping import Stopping
 from chassis.transfer import Transfer
+from ifmatch import ETag
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,12 @@ def _nothing_to_say(_context: Context, _principal: Principal) -> Iterable[Fact]:
     return ()
 
 
+def _writes_nothing_down(*_: Any) -> None:
+    pass
+
+
+RecordKey = Callable[[Context, Principal, dict[str, Any] | None, dict[str, Any], ETag], None]
+
 GUIDE = "/developers"
 """Where the page for the customers of a product's API is, below the product's own path."""
 
@@ -74,6 +81,8 @@ class Product:
     """One product: what it is called, and how its parts are made.
 
     `migrations` is the package of its Alembic scripts, `demo` fills an empty product with samples.
+    `roles` are those that keys may have besides admin, write and read. `record_key` writes down in
+    the product's audit who changed a key outside of it: as it was (None: it is new) and as it is.
     `settings` are its own rows of the table; their variables begin with its name. `variables` are
     those that begin so and mean something to its other commands, not to the server.
     `problems` are the types of problem that only it has.
@@ -92,6 +101,8 @@ class Product:
     create: Callable[[Context], ASGIApp]
     migrations: str
     demo: Callable[[Context], None] = lambda _: None
+    roles: tuple[ProductRole, ...] = ()
+    record_key: RecordKey = _writes_nothing_down
     transfer: Callable[[Context], Transfer] | None = None
     restored: Callable[[Connection], None] = lambda _: None
     retention: Callable[[Context, float], Sequence[Rule]] = lambda *_: ()

@@ -13,6 +13,8 @@ from chassis.problems import Problem
 LONGEST_HEAD = 131_072
 """Bytes of a request's first line and fields. No honest client sends a tenth of it."""
 
+_UNREAD_SECONDS = 2.0
+
 
 class ProblemProtocol(HttpToolsProtocol):
     """uvicorn's protocol on httptools."""
@@ -43,6 +45,20 @@ class ProblemProtocol(HttpToolsProtocol):
         """Note that what follows is another request."""
         self._in_head, self._head = True, 0
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Stop in good order; who does not read the end of what was given up does not delay it."""
+        super().shutdown()
+        self.loop.call_later(_UNREAD_SECONDS, self._cut_unread)
+
+    def _cut_unread(self) -> None:
+        """A transport that closes waits for its client to take what is left, as long as it likes.
+
+        Only where the answer was given up, as that of an event stream is: whole ones have time.
+        """
+        whole = getattr(self.cycle, "response_complete", True)  # there may be no request yet
+        if not whole and self.transport.is_closing():
+            self.transport.abort()
 
     def send_400_response(self, _msg: str) -> None:
         """Say that it is no HTTP."""

@@ -24,7 +24,9 @@ api_key = Table(
     Column("project", String(200)),
     Column("environment", String(200)),
     Column("created", BigInteger),
+    Column("expires", BigInteger),
     Column("revoked", BigInteger),
+    Column("replaces", String(20)),
     Column("last_used", BigInteger),
     Column("version", Integer),
     Column("incarnation", BigInteger),
@@ -47,6 +49,7 @@ session = Table(
     Column("key_id", String(20)),
     Column("created", BigInteger),
     Column("expires", BigInteger),
+    Column("agent", String(200)),
 )
 
 deployment = Table(

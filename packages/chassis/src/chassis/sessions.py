@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -15,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.database import Database
+from chassis.keys import living
 from chassis.problems import Problem
-from chassis.rights import Principal, Role
+from chassis.rights import Principal
 from chassis.schema import api_key, session, sign_in_link
 from chassis.secret import digest
 from chassis.settings import Settings
@@ -26,6 +28,18 @@ SESSION_SECONDS = 7 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 
 _LONGEST = 200
+_SHOWN = 16
+"""Characters of a digest that name a session to its owner: too few to say anything of its token."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """What may be shown of a session. `agent` is what its browser called itself, or None."""
+
+    id: str
+    created: int
+    expires: int
+    agent: str | None
 
 
 class Sessions:
@@ -58,10 +72,11 @@ class Sessions:
             connection.execute(insert(sign_in_link).values(values))
         return token
 
-    def use_link(self, token: str) -> str | None:
+    def use_link(self, token: str, agent: str | None = None) -> str | None:
         """The token of a new session; None where the link is unknown, used up or expired.
 
-        The DELETE is the guard: of two uses at once, one deletes the row.
+        `agent` is what the browser calls itself. The DELETE is the guard: of two uses at once, one
+        deletes the row.
         """
         statement = (
             delete(sign_in_link)
@@ -73,14 +88,14 @@ class Sessions:
         )
         with self._database.writing() as connection:
             key_id = connection.execute(statement).scalar_one_or_none()
-            return None if key_id is None else self._begin(connection, key_id)
+            return None if key_id is None else self._begin(connection, key_id, agent)
 
-    def begin(self, key_id: str) -> str:
+    def begin(self, key_id: str, agent: str | None = None) -> str:
         """The token of a new session that belongs to that key."""
         with self._database.writing() as connection:
-            return self._begin(connection, key_id)
+            return self._begin(connection, key_id, agent)
 
-    def _begin(self, connection: Connection, key_id: str) -> str:
+    def _begin(self, connection: Connection, key_id: str, agent: str | None = None) -> str:
         token, now = secrets.token_urlsafe(32), int(self._now())
         for table in (session, sign_in_link):
             connection.execute(delete(table).where(table.c.expires <= now))
@@ -89,6 +104,7 @@ class Sessions:
             "key_id": key_id,
             "created": now,
             "expires": now + SESSION_SECONDS,
+            "agent": None if agent is None else _readable(agent),
         }
         connection.execute(insert(session).values(values))
         return token
@@ -104,7 +120,7 @@ class Sessions:
             .where(
                 session.c.digest == self._digest("session", token),
                 session.c.expires > int(self._now()),
-                key.revoked.is_(None),
+                living(self._now()),
             )
         )
         with self._database.reading() as connection:
@@ -112,13 +128,43 @@ class Sessions:
         if row is None:
             return None
         key_id, owner, role, *place = row
-        return Principal(key_id, owner, Role(role), *place)
+        return Principal(key_id, owner, role, *place)
 
     def end(self, token: str) -> None:
         """Forget a session."""
         statement = delete(session).where(session.c.digest == self._digest("session", token))
         with self._database.writing() as connection:
             connection.execute(statement)
+
+    def of_key(self, key_id: str) -> list[SessionRecord]:
+        """The sessions of a key that have not expired, the newest first."""
+        query = (
+            select(session.c.digest, session.c.created, session.c.expires, session.c.agent)
+            .where(session.c.key_id == key_id, session.c.expires > int(self._now()))
+            .order_by(session.c.created.desc(), session.c.digest)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [SessionRecord(mark[:_SHOWN], *rest) for mark, *rest in rows]
+
+    def id_of(self, token: str) -> str:
+        """The id that `of_key` lists the session of that token under."""
+        return self._digest("session", token)[:_SHOWN]
+
+    def end_one(self, key_id: str, session_id: str) -> None:
+        """Forget the session of that id, if it is the key's."""
+        mine = (session.c.key_id == key_id) & session.c.digest.startswith(
+            session_id, autoescape=True
+        )
+        if len(session_id) == _SHOWN:
+            with self._database.writing() as connection:
+                connection.execute(delete(session).where(mine))
+
+    def end_all(self, key_id: str) -> None:
+        """Forget every session of a key, and the links that would begin another."""
+        with self._database.writing() as connection:
+            for table in (session, sign_in_link):
+                connection.execute(delete(table).where(table.c.key_id == key_id))
 
     def _digest(self, purpose: str, token: str) -> str:
         return digest(self._secret, purpose, token)
@@ -184,3 +230,8 @@ class Sessions:
     def own_origin(self, request: Request) -> str:
         """Our scheme and host as browsers write them."""
         return self._settings.origin or f"{request.url.scheme}://{request.url.netloc}".lower()
+
+
+def _readable(agent: str) -> str:
+    """What a browser calls itself, cut, in characters that can be stored and seen."""
+    return "".join(one for one in agent if one.isprintable())[:_LONGEST]

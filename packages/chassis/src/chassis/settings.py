@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from chassis.rate import Rate
 from chassis.secret import LONGEST_SECRET, SHORTEST_SECRET
 from chassis.setting import OperatorError, Setting, SettingsError, Value
 from chassis.sources import Reading, read
@@ -68,6 +69,9 @@ class MetricsMode(StrEnum):
     OPEN = "open"
 
 
+_PER_KEY, _PER_ADDRESS = Rate(1000, 5000), Rate(500, 2500)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting, typed and checked. Make it with `Settings.load`."""
@@ -83,6 +87,8 @@ class Settings:
     shared_sqlite: bool = False
     demo: bool = False
     trusted_proxies: str = "127.0.0.1"
+    rate_per_key: Rate = _PER_KEY
+    rate_per_address: Rate = _PER_ADDRESS
     log_level: str = "info"
     access_log: bool = False
     log_format: LogFormat = LogFormat.TEXT
@@ -400,6 +406,23 @@ SETTINGS: tuple[Setting[Any], ...] = _with_defaults(
         _proxies,
         "Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks with "
         "commas between, or *.",
+    ),
+    Setting(
+        "rate_per_key",
+        "QUARTET_RATE_PER_KEY",
+        None,
+        "requests a second:at once",
+        Rate.read,
+        "How often one key may ask, over all workers; beyond it is 429. 0 is no limit.",
+    ),
+    Setting(
+        "rate_per_address",
+        "QUARTET_RATE_PER_ADDRESS",
+        None,
+        "requests a second:at once",
+        Rate.read,
+        "The same for one address, or one /64 of IPv6. 0 is no limit, not even for who guesses "
+        "keys.",
     ),
     Setting(
         "log_level",

@@ -10,39 +10,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
-from chassis import customers
+from chassis import customers, key_api
+from chassis.declarations import Declarations
+from chassis.described import KEYS, OPENAPI, DescribedAPI
 from chassis.problems import install
 from chassis.product import Context
+from chassis.query import Page
 from chassis.rights import Principal
 from flagbit import ofrep, pages
 from flagbit.api import audit, environments, flags, keys, projects, states, transfer
 from flagbit.api.resources import Resources
-from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery, Page
+from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery
 from flagbit.evaluations import Evaluations
 from flagbit.settings import COMPARISON
-from ifmatch import Representation, bytes_tag, canonical
-from ifmatch.server.fastapi import PUBLIC, Conditional, ConditionalRoute, TaggedResponse
-from ifmatch.server.openapi import document
 
 ENVIRONMENTS = {"development": "Development", "production": "Production"}
 """What a new installation starts with."""
 
 API_VERSION = "0.1.0"
 API, OFREP = "/api/v1", "/ofrep"
-OPENAPI = "/openapi.json"
-
-KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "field": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
-"""How a request says who asks, as the description has it; either is enough."""
 
 
 def create(context: Context) -> Starlette:
@@ -84,8 +77,10 @@ def sample(db: FlagDatabase, principal: Principal | None) -> customers.Sample:
 
 def api(context: Context, db: FlagDatabase) -> FastAPI:
     """The management API."""
-    resources = Resources(db, context.authenticate, context.prefix)
-    app = _Described(
+    declare = Declarations(context.authenticate, db.comparison)
+    resources = Resources(db, declare, context.prefix)
+    app = DescribedAPI(
+        context.path(API),
         title="FlagBit",
         version=API_VERSION,
         summary="Feature flags that several people can edit without losing changes.",
@@ -93,43 +88,12 @@ def api(context: Context, db: FlagDatabase) -> FastAPI:
             "Every resource has an ETag. Poll with If-None-Match; edit with If-Match: the tag "
             "that you read. A change that somebody else made meanwhile is never overwritten."
         ),
-        openapi_url=OPENAPI,
-        docs_url=None,
-        redoc_url=None,
-        servers=[{"url": context.path(API)}],
+        links=customers.links(context, f"{API}{OPENAPI}"),
+        more={"externalDocs": {"url": context.path(customers.PATH)}},
     )
-    app.links = customers.links(context, f"{API}{OPENAPI}")
-    document(app, security=KEYS, more={"externalDocs": {"url": context.path(customers.PATH)}})
-    install(app)
     for module in (flags, states, projects, audit, transfer):
         app.include_router(module.router(resources))
     app.include_router(environments.router(resources, context.keys))
-    app.include_router(keys.router(resources, context.keys))
-    app.add_exception_handler(405, keys.on_method(resources))
+    app.include_router(key_api.router(declare, keys.place(resources, context.keys)))
+    app.add_exception_handler(405, key_api.on_method(resources.location("keys")))
     return app
-
-
-class _Described(FastAPI):
-    """An API whose description says how a key is sent, and has a tag.
-
-    FastAPI's own route would write the document anew for each request, and know no 304.
-    """
-
-    links = ""
-    """Where to read about it, as a Link field."""
-
-    def setup(self) -> None:
-        @Conditional(authorize=PUBLIC, tag=lambda _: self.description_file.etag, vary=())
-        def description(_request: Request) -> Response:
-            return TaggedResponse(self.description_file, headers={"Link": self.links})
-
-        self.router.add_api_route(
-            OPENAPI, description, include_in_schema=False, route_class_override=ConditionalRoute
-        )
-
-    @cached_property
-    def description_file(self) -> Representation[dict[str, Any]]:
-        """The document as it is sent, put together once: the same bytes in every process."""
-        document = self.openapi()
-        body = canonical(document)
-        return Representation(document, body, bytes_tag(body))

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from chassis.cli import Group, command_line
+from chassis.merge_patch import merge_patch
 from flagbit.client import assignments, edit, report
 from flagbit.client.changes import Document, Keep
 from flagbit.client.failures import BadInput, Conflict, Disagreement, Failure
 from flagbit.client.http import Api, Read
 from flagbit.client.places import Place
 from flagbit.client.terminal import machine_readable, visible
-from flagbit.merge_patch import merge_patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from chassis.database import Database
 from chassis.product import Fact
+from chassis.query import Page
 from chassis.retention import DAY_SECONDS, Rule
 from chassis.rights import Principal, Role
 from flagbit import documents, tables
@@ -55,9 +56,6 @@ Before = Callable[[Connection], None]
 DEFAULT_PROJECT = "default"
 EVERY_PROJECT = "*"
 """Where the audit keeps what is of no single project; no project has this key."""
-
-PAGE = 100
-LONGEST_PAGE = 500
 
 
 def now() -> str:
@@ -96,14 +94,6 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Which part of a list: at most `limit` items with keys after `after`."""
-
-    limit: int = PAGE
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FlagQuery:
     """Which flags, and whether with their state in one environment."""
 
@@ -111,7 +101,7 @@ class FlagQuery:
     tag: str | None = None
     text: str | None = None
     archived: bool = False
-    page: Page = Page()
+    page: Page = field(default_factory=Page)
 
     def selects(self) -> list[Any]:
         """What tells this view of the list from others."""
@@ -399,7 +389,7 @@ class FlagDatabase:
     def record_key(
         self, who: Principal, before: dict[str, Any] | None, after: dict[str, Any], etag: ETag
     ) -> None:
-        """Write down that a key was made or revoked; `after` is what may be shown of it.
+        """Write down that a key was made, rotated or revoked; `after` is what may be shown of it.
 
         Keys live in a database of their own. So this is committed first, while that one's
         transaction is still open: of the two, an entry for a key that never came to be is better
@@ -411,7 +401,7 @@ class FlagDatabase:
             at=now(),
             actor=who.owner,
             key_id=who.key_id,
-            action="created" if before is None else "revoked",
+            action=_done_to_key(before, after),
             kind="key",
             environment=after["environment"],
             before=before,
@@ -565,6 +555,12 @@ def _page(
     rows = [row._asdict() for row in found]
     more = rows[page.limit - 1][by.name] if len(rows) > page.limit else None
     return rows[: page.limit], more
+
+
+def _done_to_key(before: Row | None, after: Row) -> str:
+    if before is None:
+        return "created"
+    return "rotated" if after["revoked"] is None else "revoked"
 
 
 def old_entries(database: Database, instant: float, days: int) -> list[Rule]:

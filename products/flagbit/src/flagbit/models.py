@@ -216,14 +216,6 @@ class Export(Content):
     projects: Annotated[list[ProjectDefinition], Field(min_length=1, max_length=1000)]
 
 
-class NewKey(Content):
-    """Whom a key is for, and what it may do."""
-
-    owner: Name
-    role: Literal["admin", "write", "read", "server", "client"]
-    environment: KeyName | None = Field(None, description="For the roles `server` and `client`.")
-
-
 # -- answers ---------------------------------------------------------------------------------------
 
 
@@ -285,22 +277,6 @@ class AuditEntry(BaseModel):
     etag: str | None
 
 
-class KeyDocument(BaseModel):
-    id: str
-    prefix: str
-    owner: str
-    role: str
-    product: str | None
-    project: str | None
-    environment: str | None
-    created: str
-    revoked: str | None
-
-
-class NewKeyDocument(KeyDocument):
-    token: str = Field(description="The key itself. It is shown this once.")
-
-
 class Projects(BaseModel):
     items: list[ProjectDocument]
     next: str | None
@@ -318,11 +294,6 @@ class Flags(BaseModel):
 
 class Audit(BaseModel):
     items: list[AuditEntry]
-    next: str | None
-
-
-class KeyList(BaseModel):
-    items: list[KeyDocument]
     next: str | None
 
 

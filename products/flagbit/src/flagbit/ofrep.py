@@ -30,9 +30,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.problems import Problem, install
 from chassis.product import Context
-from chassis.rights import Principal, Role
+from chassis.rights import Principal
 from flagbit.db import DEFAULT_PROJECT
 from flagbit.evaluations import CompiledFlag, Evaluations
+from flagbit.product import CLIENT, SERVER
 from flagbit.rules import TargetingKeyMissing
 from flagbit.settings import COMPARISON
 from ifmatch import Representation, canonical, composed_tag
@@ -64,7 +65,7 @@ def application(
     asking = _Asking(evaluations, context)
     declared = Conditional(
         authorize=asking.who,
-        roles=(Role.SERVER.value, Role.CLIENT.value),
+        roles=(SERVER.name, CLIENT.name),
         safe=True,
         max_content=MAX_CONTEXT,
         comparison=context.settings.of(COMPARISON),
@@ -136,7 +137,7 @@ class _Asking:
     def who(self, request: Request) -> Principal:
         """403 for a key that is for no environment."""
         principal = self._authenticate(request)
-        if principal.role not in (Role.SERVER, Role.CLIENT) or principal.environment is None:
+        if principal.role not in (SERVER.name, CLIENT.name) or principal.environment is None:
             raise Problem(
                 403,
                 "no-environment",
@@ -205,7 +206,7 @@ async def _context(request: Request) -> dict[str, Any]:
 
 
 def _sees(principal: Principal, flag: CompiledFlag | None) -> bool:
-    return flag is not None and (principal.role is Role.SERVER or flag.client_visible)
+    return flag is not None and (principal.role == SERVER.name or flag.client_visible)
 
 
 def _answer(flag: CompiledFlag, context: dict[str, Any]) -> dict[str, Any]:

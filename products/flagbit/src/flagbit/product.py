@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from typing import Any
 
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
 from chassis.product import GUIDE, Context, Fact, Product
 from chassis.retention import Rule
-from chassis.rights import Principal
+from chassis.rights import Principal, ProductRole
 from chassis.transfer import Transfer
 from flagbit.problems import PROBLEMS
 from flagbit.settings import AUDIT_DAYS, CLIENT_VARIABLES, COMPARISON, SETTINGS
+
+SERVER = ProductRole("server", "evaluates every flag of one environment", bound="environment")
+CLIENT = ProductRole(
+    "client",
+    "evaluates the flags of one environment that are marked for clients",
+    bound="environment",
+)
+"""Both manage nothing."""
 
 
 def _create(context: Context) -> ASGIApp:
@@ -58,6 +67,12 @@ def _state(context: Context, principal: Principal) -> Iterable[Fact]:
     return facts(context.database, principal)
 
 
+def _record_key(context: Context, *change: Any) -> None:
+    from flagbit.db import FlagDatabase
+
+    FlagDatabase(context.database, context.settings.of(COMPARISON)).record_key(*change)
+
+
 PRODUCT = Product(
     name="flagbit",
     title="FlagBit",
@@ -65,6 +80,8 @@ PRODUCT = Product(
     create=_create,
     migrations="flagbit.migrations",
     demo=_demo,
+    roles=(SERVER, CLIENT),
+    record_key=_record_key,
     transfer=_transfer,
     restored=_restored,
     retention=_retention,

@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select
 from starlette.exceptions import HTTPException
 
+from chassis.content import refuse_faults
 from chassis.problems import Problem
 from chassis.rights import Principal
 from chassis.transfer import Change, ImportRefused, Report
 from flagbit import documents, tables
 from flagbit.api.flags import state_content
-from flagbit.api.resources import malformed_key, refuse_faults
+from flagbit.api.resources import malformed_key
 from flagbit.db import FlagDatabase, Kind
 from flagbit.documents import Row
 from flagbit.models import Export, FlagDefinition, ProjectDefinition

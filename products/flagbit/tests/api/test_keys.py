@@ -136,7 +136,7 @@ def test_the_key_of_an_admin_who_may_do_everything_is_not_revoked_when_it_is_the
     other, token = place.admin()
     known = place.keys.authenticate(token)
     for key in place.keys.list():
-        if key.role is Role.ADMIN and key.id not in (other, ENVIRONMENT_ADMIN):
+        if key.role == Role.ADMIN and key.id not in (other, ENVIRONMENT_ADMIN):
             place.keys.revoke(key.id)
     # What a process that has not heard of it yet still believes, for half a second.
     place.keys.revoke(other)

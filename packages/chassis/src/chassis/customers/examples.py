@@ -20,14 +20,15 @@ SHELL, PYTHON, FETCH, MODULE = "curl", "Python", "JavaScript", "JavaScript, clie
 class Sample:
     """What the examples are about. Paths are below the product's own.
 
-    `listed` is a list that is polled, `edited` a resource with the array of texts `member`, to
-    which the edits add `added`. `asked` is a safe POST with its content, if the product has one.
+    `listed` is a list that is polled. `edited`, if there is such a thing, is a resource with the
+    array of texts `member`, to which the edits add `added`. `asked` is a safe POST with its
+    content, if there is one.
     """
 
     listed: str
-    edited: str
-    member: str
-    added: str
+    edited: str = ""
+    member: str = ""
+    added: str = ""
     asked: tuple[str, Mapping[str, Any]] | None = None
 
 
@@ -45,11 +46,17 @@ class Example:
         return f"{self.about}-{_SUFFIX[self.language].replace('.', '-')}"
 
     @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{_WORDS[self.about]} with {self.language}"
+
+    @property
     def file(self) -> str:
         """What to call the file with it."""
         return f"{self.about}.{_SUFFIX[self.language]}"
 
 
+_WORDS = {"poll": "Poll", "edit": "Edit", "ask": "Ask by POST", "fetch": "Fetch the module"}
 _SUFFIX = {SHELL: "sh", PYTHON: "py", FETCH: "mjs", MODULE: "client.mjs"}
 
 
@@ -83,7 +90,7 @@ def examples(sample: Sample, address: Callable[[str], str], modules: str) -> Ite
         path, content = sample.asked
         values |= {"<asked>": address(path), "<content>": json.dumps(content)}
     for (about, language), source in _SOURCES.items():
-        if about != "ask" or sample.asked is not None:
+        if {"ask": sample.asked, "edit": sample.edited}.get(about, True):
             yield Example(about, language, _filled(source.strip(), values, _QUOTE[language]))
 
 

@@ -19,7 +19,7 @@ from chassis.pages import environment
 from chassis.problem_types import ProblemType
 from chassis.problems import Problem
 from chassis.product import Context, Fact, Product
-from chassis.rights import Principal, Role
+from chassis.rights import Principal, ProductRole, Role
 from chassis.stopping import Stopping
 from ifmatch import Conflict, ETag, Missing, Outcome, Verdict, canonical, state_tag
 
@@ -99,6 +99,10 @@ def create(context: Context) -> FastAPI:
         with context.database.writing() as connection:
             connection.execute(text("INSERT INTO note VALUES (:text)"), {"text": name})
         return {"text": name}
+
+    @app.post("/jot/{name}", dependencies=[Depends(context.authenticate.require("jot"))])
+    def jot(name: str) -> dict[str, str]:
+        return put(name)
 
     @app.delete("/notes/{name}", dependencies=[Depends(writer)])
     def delete(name: str) -> None:
@@ -211,6 +215,7 @@ PRODUCT = Product(
     create=create,
     migrations="notebook.migrations",
     demo=demo,
+    roles=(ProductRole("jot", "adds notes, and does nothing else"),),
     state=state,
     first_step="Write a note.",
     problems=PROBLEMS,

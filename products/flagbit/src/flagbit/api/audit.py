@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from flagbit.api.environments import PAGE_PARAMETERS, PAGE_QUERY
-from flagbit.api.resources import (
-    KEY,
-    Resources,
-    bad_query,
-    page_of,
-    principal_of,
-    project_of,
-)
+from chassis.authentication import principal_of
+from chassis.query import PAGE_PARAMETERS, PAGE_QUERY, bad_query, page_of
+from flagbit.api.resources import KEY, Resources, project_of
 from flagbit.documents import Row
 from flagbit.models import Audit
 from ifmatch import Representation
@@ -44,7 +38,7 @@ def router(resources: Resources) -> APIRouter:
             principal_of(request),
             project_of(request),
             asked["flag"],
-            page_of(request, numbered=True),
+            page_of(request),
             asked["environment"],
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -9,50 +10,32 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from chassis.authentication import principal_of
+from chassis.content import refuse_invalid
+from chassis.declarations import PATCH_CONTENT, written
 from chassis.keys import KeyRecord, Keys
+from chassis.merge_patch import MEDIA_TYPE
 from chassis.problems import Problem
+from chassis.query import PAGE_PARAMETERS, PAGE_QUERY
 from chassis.rights import Role
 from flagbit import documents
 from flagbit.api.flags import state_content
 from flagbit.api.resources import (
     KEY,
-    PATCH_CONTENT,
     Resources,
     malformed_key,
     page_of,
     patched,
-    principal_of,
     project_of,
-    refuse_invalid,
     refuse_other_key,
-    written,
 )
 from flagbit.db import DEFAULT_PROJECT
 from flagbit.documents import Row
-from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import EnvironmentContent, EnvironmentDocument, Environments, NewEnvironment
 from flagbit.rules import new_state, normal_state
 from ifmatch import CREATE_ONLY, Conflict, ETag, Representation
 from ifmatch.core.guard import Guard
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
-
-PAGE_PARAMETERS = [
-    {
-        "name": "limit",
-        "in": "query",
-        "required": False,
-        "schema": {"type": "integer", "minimum": 1, "maximum": 500},
-        "description": "Items a page; 100.",
-    },
-    {
-        "name": "cursor",
-        "in": "query",
-        "required": False,
-        "schema": {"type": "string"},
-        "description": "`next` of the page before.",
-    },
-]
-PAGE_QUERY = [str(one["name"]) for one in PAGE_PARAMETERS]
 
 
 def router(resources: Resources, keys: Keys) -> APIRouter:
@@ -94,7 +77,7 @@ def router(resources: Resources, keys: Keys) -> APIRouter:
                 lambda _connection, _row: {"name": new.name},
                 CREATE_ONLY,
                 insert={"name": new.name},
-                first=resources.judging(guard, tag),
+                first=resources.declare.judging(guard, tag),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":
@@ -210,7 +193,7 @@ def _refuse_while_evaluated(
     living = [
         key.id
         for key in keys
-        if key.revoked is None
+        if key.is_valid(time.time())
         and key.environment == environment["key"]
         and (key.project or DEFAULT_PROJECT) == environment["project"]
     ]

@@ -8,21 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from sqlalchemy import Connection
 
+from chassis.authentication import principal_of
+from chassis.content import refuse_faults
+from chassis.declarations import PATCH_CONTENT, written
+from chassis.merge_patch import MEDIA_TYPE
 from chassis.problems import Problem
 from flagbit import documents
-from flagbit.api.resources import (
-    PATCH_CONTENT,
-    Resources,
-    flag_query,
-    patched,
-    principal_of,
-    project_of,
-    refuse_faults,
-    refuse_other_key,
-    written,
-)
+from flagbit.api.resources import Resources, flag_query, patched, project_of, refuse_other_key
 from flagbit.documents import Row
-from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import FlagContent, FlagDocument, Flags, NewFlag
 from flagbit.rules import check_flag, check_state, new_state, normal_flag, normal_state
 from flagbit.rules.values import TYPES
@@ -84,7 +77,7 @@ def router(resources: Resources) -> APIRouter:
                 lambda _connection, _row: values,
                 CREATE_ONLY,
                 insert=values,
-                first=resources.judging(guard, listed),
+                first=resources.declare.judging(guard, listed),
             )
         except Conflict as conflict:
             if conflict.verdict.field != "If-None-Match":

@@ -8,22 +8,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 
+from chassis.authentication import principal_of
+from chassis.content import refuse_invalid
+from chassis.declarations import PATCH_CONTENT, written
+from chassis.merge_patch import MEDIA_TYPE
 from chassis.problems import Problem
+from chassis.query import PAGE_PARAMETERS, PAGE_QUERY
 from chassis.rights import Role
 from flagbit import documents
-from flagbit.api.environments import PAGE_PARAMETERS, PAGE_QUERY
-from flagbit.api.resources import (
-    PATCH_CONTENT,
-    Resources,
-    page_of,
-    patched,
-    principal_of,
-    refuse_invalid,
-    refuse_other_key,
-    written,
-)
+from flagbit.api.resources import Resources, page_of, patched, refuse_other_key
 from flagbit.documents import Row
-from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import ProjectContent, ProjectDocument, Projects
 from ifmatch import Representation
 from ifmatch.core.guard import Guard

@@ -12,21 +12,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from sqlalchemy import Connection
 
+from chassis.authentication import principal_of
+from chassis.content import refuse_faults
+from chassis.declarations import PATCH_CONTENT, written
+from chassis.merge_patch import MEDIA_TYPE
 from chassis.problems import Problem
 from flagbit import documents
 from flagbit.api.flags import state_content
-from flagbit.api.resources import (
-    PATCH_CONTENT,
-    Resources,
-    patched,
-    principal_of,
-    project_of,
-    refuse_faults,
-    refuse_other_key,
-    written,
-)
+from flagbit.api.resources import Resources, patched, project_of, refuse_other_key
 from flagbit.documents import Row
-from flagbit.merge_patch import MEDIA_TYPE
 from flagbit.models import StateContent, StateDocument, Toggle
 from flagbit.rules import check_state, normal_state
 from ifmatch.core.guard import Guard

@@ -7,9 +7,11 @@ from dataclasses import asdict, replace
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from chassis.authentication import principal_of
 from chassis.problems import Problem
+from chassis.query import bad_query
 from chassis.rights import Role
-from flagbit.api.resources import Resources, bad_query, principal_of, project_of
+from flagbit.api.resources import Resources, project_of
 from flagbit.models import Export, ExportDocument, ImportReport
 from flagbit.transfer import FlagTransfer
 from ifmatch import ETag, canonical
@@ -60,7 +62,10 @@ def router(resources: Resources) -> APIRouter:
             return transfer.project_on(connection, key).etag
 
         report = transfer.bring(
-            principal_of(request), new, dry_run=dry_run, first=resources.judging(guard, current)
+            principal_of(request),
+            new,
+            dry_run=dry_run,
+            first=resources.declare.judging(guard, current),
         )
         body = canonical(
             {

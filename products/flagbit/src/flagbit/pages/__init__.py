@@ -18,8 +18,9 @@ from chassis.authentication import require
 from chassis.pages import assets
 from chassis.pages import environment as templates
 from chassis.product import GUIDE, Context
+from chassis.query import LONGEST_PAGE, Page
 from chassis.rights import Principal, Role
-from flagbit.db import DEFAULT_PROJECT, LONGEST_PAGE, FlagDatabase, FlagQuery, Page
+from flagbit.db import DEFAULT_PROJECT, FlagDatabase, FlagQuery
 from flagbit.documents import Row
 
 SHOWN = 200

@@ -33,9 +33,9 @@ export function conflictView({ subject, rows, choose }) {
   const heading = h("h3", { tabindex: "-1" }, seen(name), " saved first");
   const places = listed(open.map((row) => subject.label(row)));
   const what = open.length
-    ? [`You both changed ${places}. Choose whose value stays. `, h("strong", {}, "Nothing is saved yet.")]
+    ? ["You both changed ", seen(places), ". Choose whose value stays. ", h("strong", {}, "Nothing is saved yet.")]
     : ["You changed different things, so both changes fit together. ", h("strong", {}, "Nothing is lost, and nothing is saved yet.")];
-  const intro = h("p", {}, seen(name), ` changed ${subject.title}`, changedAt(rows), ", after you opened it. ", what);
+  const intro = h("p", {}, seen(name), " changed ", seen(subject.title), changedAt(rows), ", after you opened it. ", what);
 
   const save = button("", () => choose.save(choices), { class: "first", "data-choice": "save" });
   const nameIt = () => {
@@ -58,7 +58,7 @@ export function conflictView({ subject, rows, choose }) {
 export function mergedView({ subject, rows, dismiss }) {
   const items = rows.map((row) =>
     h("li", { class: "merged-place", "data-field": field(row) },
-      h("p", { class: "label" }, subject.label(row), " ", who(row)),
+      h("p", { class: "label" }, seen(subject.label(row)), " ", who(row)),
       h("div", {}, version("Before", subject.lines(row, row.base), subject.lines(row, row.theirs), "del")),
       h("div", {}, version("Now", subject.lines(row, row.theirs), subject.lines(row, row.base), "ins"))));
   return h("section", { class: "notice other merged", "aria-label": "Merged" },
@@ -80,7 +80,7 @@ function who(row) {
 function placeView(subject, row, choose) {
   const [base, mine, theirs] = [row.base, row.mine, row.theirs].map((value) => subject.lines(row, value));
   const whose = () => (row.last ? [seen(row.last.by), "’s"] : "Theirs");
-  const title = h("h4", { id: newId("place") }, subject.label(row), " ", who(row));
+  const title = h("h4", { id: newId("place") }, seen(subject.label(row)), " ", who(row));
   const columns = h("div", { class: "versions" },
     h("div", { class: "version of-base" }, version("Before", base, [...mine, ...theirs], "del")),
     h("div", { class: `version ${row.by === "them" ? "" : "of-mine"}` }, version("Yours", mine, base, "ins")),

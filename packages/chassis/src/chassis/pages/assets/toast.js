@@ -4,7 +4,8 @@
 //     say("Saved."); say("It could not be saved.", { bad: true });
 //
 // A message goes by itself, but not while somebody points at it or has the focus in it. A bad one
-// stays until it is closed.
+// stays until it is closed. A page may have its own <toast-area>; with `one`, a message takes the
+// place of the one before, and lets through whatever is pressed at its place.
 
 import { button, h, seen } from "./dom.js";
 
@@ -19,9 +20,10 @@ class ToastArea extends HTMLElement {
 
   say(text, { bad = false } = {}) {
     const message = h("div", { class: bad ? "toast bad" : "toast" }, h("p", {}, seen(text)));
-    message.append(button("Close", () => message.remove(), { class: "quiet", "aria-label": "Close this message" }));
+    const alone = this.hasAttribute("one");
+    if (bad || !alone) message.append(button("Close", () => message.remove(), { class: "quiet", "aria-label": "Close this message" }));
     this.append(message);
-    while (this.children.length > 3) this.firstElementChild.remove();
+    while (this.children.length > (alone ? 1 : 3)) this.firstElementChild.remove();
     if (!bad) this.let(message);
     return message;
   }
@@ -37,12 +39,12 @@ class ToastArea extends HTMLElement {
 
 customElements.define("toast-area", ToastArea);
 
-export function say(text, options) {
+export async function say(text, options) {
   let area = document.querySelector("toast-area");
   if (!area) {
     area = document.createElement("toast-area");
     document.body.append(area);
+    await new Promise((done) => setTimeout(done, 50)); // the new region has to be known first
   }
-  // One turn later: the region that was just made is known by then.
-  return new Promise((done) => setTimeout(() => done(area.say(text, options)), 50));
+  return area.say(text, options);
 }

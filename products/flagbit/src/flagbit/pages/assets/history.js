@@ -38,7 +38,7 @@ function entryView(entry) {
   const head = h("p", { class: "entry-head" }, h("strong", {}, seen(entry.actor)), ` ${what}${where} `, h("span", { class: "soft" }, when(entry.at)));
   const fields = entry.before && entry.after ? changes(entry.kind, entry.before, entry.after) : [];
   const details = fields.map(({ path, was, is }) =>
-    h("div", { class: "change" }, h("span", { class: "label" }, label(entry.kind, { path })),
+    h("div", { class: "change" }, h("span", { class: "label" }, seen(label(entry.kind, { path }))),
       block("del", "Before", path, was), block("ins", "After", path, is)));
   const tag = entry.etag && h("p", { class: "hint mono" }, entry.etag);
   return h("li", { class: "entry" }, head, details, tag);

@@ -1,9 +1,9 @@
 // The page: keeps the list fresh, opens editors beside it, and says what happened.
 
 import * as cost from "./shared/cost.js";
-import { h, seen } from "./shared/dom.js";
 import { Poll } from "./shared/poll.js";
 import { newClient, signInAddress, told } from "./shared/requests.js";
+import { say } from "./shared/toast.js";
 import { addresses } from "./addresses.js";
 import { Create } from "./create.js";
 import { List } from "./list.js";
@@ -205,10 +205,7 @@ class App {
   }
 
   say(text) {
-    const status = at("status");
-    status.replaceChildren(h("p", {}, seen(text)));
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => status.replaceChildren(), 8000);
+    say(text);
   }
 }
 
