@@ -28,7 +28,9 @@ _HARMLESS = {"'self'", "'none'"}
 _HANDLER = re.compile("on[a-z]{3,}")
 
 # At the end of the page, where the bar that saves covers nothing: elsewhere one can scroll.
-_AXE = """() => scrollTo(0, document.body.scrollHeight) ?? axe.run(document, {
+_AXE = """() => {
+  scrollTo(0, document.body.scrollHeight);
+  return axe.run(document, {
   resultTypes: ["violations"],
   rules: { "target-size": { enabled: true } },
 }).then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>
@@ -36,7 +38,8 @@ _AXE = """() => scrollTo(0, document.body.scrollHeight) ?? axe.run(document, {
     `axe ${id}: ${help}: ${target.join(" ")}`,
     [...any, ...all, ...none].map(({ message }) => message).join("; "),
     html.slice(0, 160),
-  ].join(" | "))))"""
+  ].join(" | "))));
+}"""
 
 # What is hidden from eyes, or can be scrolled to, or ends in an ellipsis, is not too wide.
 _TOO_WIDE = """async () => {
