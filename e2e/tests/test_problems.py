@@ -118,6 +118,7 @@ PROVOKED: dict[str, Callable[[Place], httpx.Response]] = {
     "key-not-found": lambda at: at.admin.get(f"{API}/keys/key_none"),
     "method-not-allowed": lambda at: at.admin.put("/healthz"),
     "own-key": _own_key,
+    "not-rotatable": lambda at: at.admin.post("/api/v1/keys/admin/rotate"),
     "precondition-failed": lambda at: at.put(
         f"{API}/flags/dark-mode", FLAG, **{"If-Match": 'W/"0000000000000000"'}
     ),
@@ -162,7 +163,7 @@ ELSEWHERE = {
     "wrong-product": "packages/chassis/tests/test_authentication.py",
     "key-too-wide": "products/flagbit/tests/api/test_keys.py",
     "last-admin": "products/flagbit/tests/api/test_keys.py",
-    "too-many-requests": "packages/chassis/tests/test_playground.py",
+    "too-many-requests": "packages/chassis/tests/test_limits.py",
     "internal-error": "packages/chassis/tests/test_problems.py",
     "database-unavailable": "packages/chassis/tests/test_problems.py",
     "not-ready": "packages/chassis/tests/test_front.py",

@@ -18,10 +18,10 @@ from starlette.testclient import TestClient
 
 from chassis.application import Application
 from chassis.cli import command_line
+from chassis.declarations import Declarations
 from chassis.installation import Installation
 from chassis.rights import Role
 from chassis.settings import Settings
-from flagbit.api.resources import Resources
 from flagbit.product import PRODUCT
 
 ADMIN = "an-admin-key-of-more-than-32-characters"
@@ -164,7 +164,7 @@ def test_of_imports_on_one_export_one_wins(client: TestClient) -> None:
 def test_twin_judged_early_only_several_win(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Resources, "judging", staticmethod(lambda *_: None))
+    monkeypatch.setattr(Declarations, "judging", staticmethod(lambda *_: None))
     assert _import_at_once(client).count(200) > 1
 
 
@@ -258,7 +258,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 def test_only_an_admin_imports(role: str, reads: int, shared: TestClient) -> None:
     document, tag = exported(shared)
     installation: Installation = shared.app_state["installation"]
-    _, token = installation.keys.create(role, Role(role), "flagbit", "default", "production")
+    _, token = installation.keys.create(role, role, "flagbit", "default", "production")
     key = {"X-API-Key": token}
     assert shared.get(f"{API}/export", headers=key).status_code == reads
     for query in ("", "?dry_run=true"):
