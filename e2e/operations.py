@@ -134,7 +134,7 @@ def guarding_address(path: str) -> str:
     """Where the tag is read that guards an edit at that address."""
     if path.endswith("/import"):
         return path.removesuffix("import") + "export"
-    return path.removesuffix("/toggle").removesuffix("/revoke")
+    return path.removesuffix("/toggle").removesuffix("/revoke").removesuffix("/rotate")
 
 
 def operations(server: Server) -> list[Operation]:

@@ -52,9 +52,10 @@ ROUTES: dict[str, tuple[str, str, str | None]] = {
     "PATCH project": ("PATCH", f"{API}/projects/default", f"{API}/projects/nothing"),
     "import project": ("POST", f"{API}/import", None),
     "POST key": ("POST", f"{API}/keys", None),
+    "rotate key": ("POST", f"{API}/keys/{{key}}/rotate", f"{API}/keys/key_nothing/rotate"),
     "revoke key": ("POST", f"{API}/keys/{{key}}/revoke", f"{API}/keys/key_nothing/revoke"),
 }
-UNCONDITIONAL = {"POST flag", "POST environment", "POST key", "revoke key"}
+UNCONDITIONAL = {"POST flag", "POST environment", "POST key", "rotate key", "revoke key"}
 """No condition is required for what is new, nor where a key has leaked."""
 FOR_ADMINS = {route for route in ROUTES if not route.endswith(("flag", "state"))}
 
@@ -271,7 +272,7 @@ def test_too_much_and_another_type_are_refused_unread(place: Place, route: str) 
 @pytest.mark.parametrize("route", [one for one in WITH_CONTENT if not one.startswith("PATCH")])
 def test_a_patch_is_taken_by_patch_alone(place: Place, route: str) -> None:
     """PUT would take what the patch leaves out for what is to be reset."""
-    method, path, _ = ROUTES[route]
+    method, path = ROUTES[route][0], place.path(ROUTES[route][1])
     fields, before = [*right(place, route), ("Content-Type", MERGE_PATCH)], place.everything()
     answer = ask(place.server.port, method, path, fields, place.admin.get(path).content or b"{}")
     assert JSON in check(answer, 415)["detail"]
@@ -325,7 +326,7 @@ def test_after_two_megabytes_the_connection_takes_the_next_request(
 @pytest.mark.parametrize("route", WITH_CONTENT)
 def test_wrong_content_is_refused_last(place: Place, route: str) -> None:
     """422 is the last of all; only for it is the content asked for."""
-    method, path, _ = ROUTES[route]
+    method, path = ROUTES[route][0], place.path(ROUTES[route][1])
     port, before = place.server.port, place.everything()
     for name in ("broken JSON", "a wrong type"):
         kind, content = CONTENTS[name]
@@ -358,7 +359,7 @@ def chunk(content: bytes) -> bytes:
 @pytest.mark.parametrize("route", WITH_CONTENT)
 def test_content_of_no_announced_length_is_cut_at_the_limit(place: Place, route: str) -> None:
     """Two megabytes in chunks end in 413, without waiting for the last chunk."""
-    method, path, _ = ROUTES[route]
+    method, path = ROUTES[route][0], place.path(ROUTES[route][1])
     chunked = [("Content-Type", JSON), ("Transfer-Encoding", "chunked")]
     fields, before = [*right(place, route), *chunked], place.everything()
 
