@@ -13,7 +13,7 @@ from e2e.program import Server
 from harness.browser import ARGUMENTS
 
 _OVERFLOWING = """() => [document.documentElement, ...document.body.querySelectorAll("*")]
-  .filter((node) => node.checkVisibility() && !node.closest(".heard, .skip, .tabs, .who strong"))
+  .filter((node) => node.checkVisibility() && !node.closest(".heard, .skip, .tabs, .who > span *"))
   .filter((node) => node.getBoundingClientRect().right > innerWidth + 0.5
     || node === document.documentElement && node.scrollWidth > innerWidth)
   .map((node) => node.outerHTML.slice(0, 200))"""

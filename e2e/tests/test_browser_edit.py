@@ -937,7 +937,7 @@ def test_links_stay_below_the_prefix_of_a_proxy(
         ada.page.get_by_role("tab", name="Flag").click()
         ada.label("Description").fill("Below a prefix")
         ada.saved()
-        ada.page.get_by_role("link", name="FlagBit").click()
+        ada.page.get_by_role("link", name="FlagBit", exact=True).click()
         assert ada.page.url == f"{server.url}/tools/flagbit/"
         ada.page.context.close()
         assert ada.complaints == []

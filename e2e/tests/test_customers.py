@@ -51,13 +51,13 @@ class Stage:
     def example(self, name: str) -> Example:
         return self.page.examples[name]
 
-    def begin(self, example: Example, tag: str = "reviewed") -> Any:
+    def begin(self, example: Example, tag: str = "reviewed", key: str | None = None) -> Any:
         """Run it in a folder of its own, where the module is as the page says."""
         number = sum(1 for _ in self.folder.iterdir())
         folder = shutil.copytree(self.modules, self.folder / f"{example.name}-{number}-{tag}")
         subject = example.name.partition("-")[0]
         environment = {
-            "KEY": self.keys[subject],
+            "KEY": key or self.keys[subject],
             "EVERY": "0.05",
             "TAG": tag,
             "EDITOR": f"{sys.executable} {self.editor}",
@@ -222,9 +222,23 @@ def test_the_page_is_public_has_a_tag_and_names_the_description(stage: Stage) ->
     assert "<script>" not in first.text
 
 
-def test_the_front_page_and_flagbits_lead_to_it(stage: Stage) -> None:
+def test_the_front_page_and_flagbits_and_that_of_keys_lead_to_it(stage: Stage) -> None:
+    assert 'href="/developers">' in stage.client.get("/keys").text
     assert f'href="{DEVELOPERS}">' in httpx.get(f"{stage.server.url}/").text
     assert f'href="{DEVELOPERS}">' in stage.client.get("/flagbit/").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_api_outside_the_products_has_such_a_page_too(stage: Stage, language: str) -> None:
+    """Keys are polled there; nobody edits them, so there is no example of that."""
+    page = Page(httpx.get(f"{stage.wire.url}/developers").text)
+    assert set(page.examples) == {f"poll-{one}" for one in LANGUAGES} | {"fetch-sh"}
+    document = stage.client.get("/api/v1/openapi.json").json()
+    assert set(page.operations) == {
+        f"{method.upper()} {path}" for path, all_ in document["paths"].items() for method in all_
+    }
+    running = stage.begin(page.examples[f"poll-{language}"], key=stage.server.admin_key)
+    assert end(running) == ["200", "304", "304"]
 
 
 def test_who_is_signed_in_finds_examples_about_a_flag_of_theirs(stage: Stage) -> None:

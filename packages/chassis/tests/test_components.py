@@ -143,7 +143,7 @@ def test_where_one_message_is_shown_it_takes_the_place_of_the_one_before(compone
         """async () => {
           const { say } = await import(document.querySelector('script[src*="toast"]').src);
           const area = document.createElement("toast-area");
-          area.setAttribute("one", "");
+          area.setAttribute("single", "");
           document.body.append(area);
           await say("first");
           await say("second");

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -275,6 +277,25 @@ def test_a_session_that_ended_is_no_guess(tmp_path: Path) -> None:
         assert answers == {401}
         form = {"key": ADMIN}
         assert client.post("/sign-in", data=form, headers=OURS).status_code == 303
+
+
+@pytest.mark.timeout(300)
+def test_behind_a_trusted_proxy_it_is_the_client_that_counts(program: Callable[..., Any]) -> None:
+    """And a stranger who claims to be others is still one."""
+    limits = {"QUARTET_RATE_PER_ADDRESS": "0.001:3", "QUARTET_TRUSTED_PROXIES": "127.0.0.2"}
+    server = program("serve", "--port", "0", **limits)
+    key = {"X-API-Key": server.admin_key}
+
+    def asked(source: str, client: str) -> int:
+        transport = httpx2.HTTPTransport(local_address=source)
+        with httpx2.Client(transport=transport, timeout=60) as one:
+            said = key | {"X-Forwarded-For": client}
+            return one.get(f"{server.url}/notebook/whoami", headers=said).status_code
+
+    assert [asked("127.0.0.2", "203.0.113.7") for _ in range(4)] == [200, 200, 200, 429]
+    assert asked("127.0.0.2", "203.0.113.8") == 200
+    strange = [asked("127.0.0.1", f"203.0.113.{number}") for number in range(10, 14)]
+    assert strange == [200, 200, 200, 429]
 
 
 def test_guesses_are_refused_before_the_database_is_asked() -> None:

@@ -72,7 +72,7 @@ def test_sessions_and_links_go_when_they_have_ended(
     assert pruned(rules(database, clock())) == {
         "sessions": 0,
         "sign-in links": 1,
-        "revoked keys": 0,
+        "revoked and expired keys": 0,
     }
     clock.now = NOW + SESSION_SECONDS - 1
     assert pruned(rules(database, clock()))["sessions"] == 0
@@ -92,11 +92,29 @@ def test_a_revoked_key_goes_after_its_days_unless_somebody_names_it(
     clock.now += 1
     keys.revoke(made["late"])
     clock.now = NOW + 90 * DAY_SECONDS - 1
-    assert pruned(rules(database, clock(), named=[made["named"]]))["revoked keys"] == 0
+    assert pruned(rules(database, clock(), named=[made["named"]]))["revoked and expired keys"] == 0
     clock.now += 1
-    assert "revoked keys" not in pruned(rules(database, clock(), days=0))
-    assert pruned(rules(database, clock(), named=[made["named"]]))["revoked keys"] == 1
+    assert "revoked and expired keys" not in pruned(rules(database, clock(), days=0))
+    assert pruned(rules(database, clock(), named=[made["named"]]))["revoked and expired keys"] == 1
     assert {key.owner for key in keys.list()} == {"valid", "named", "late"}
+
+
+def test_an_expired_key_goes_as_a_revoked_one_and_never_before_its_successor(
+    database: Database, clock: Clock
+) -> None:
+    keys = Keys(database, b"s" * 32, now=clock)
+    made = [keys.create(name, Role.WRITE)[0].id for name in ("first", "second", "third", "valid")]
+    chained = (("expires", made[0], int(NOW)), ("replaces", made[1], made[0]))
+    with database.writing() as connection:
+        for column, key_id, value in (*chained, ("expires", made[2], int(NOW))):
+            mine = update(api_key).where(api_key.c.id == key_id)
+            connection.execute(mine.values({column: value}))
+    keys.revoke(made[1])
+    later = NOW + 90 * DAY_SECONDS
+    assert pruned(rules(database, later - 1))["revoked and expired keys"] == 0
+    assert pruned(rules(database, later))["revoked and expired keys"] == 2  # second and third
+    assert pruned(rules(database, later))["revoked and expired keys"] == 1
+    assert {key.owner for key in keys.list()} == {"valid"}
 
 
 def test_a_revoked_key_that_the_environment_would_set_again_is_kept(
@@ -107,7 +125,7 @@ def test_a_revoked_key_that_the_environment_would_set_again_is_kept(
     keys.create("another", Role.ADMIN)
     keys.ensure_admin("a-token-of-more-than-32-characters-0")
     keys.revoke(ENVIRONMENT_ADMIN)
-    assert pruned(rules(database, NOW + 10_000 * DAY_SECONDS))["revoked keys"] == 0
+    assert pruned(rules(database, NOW + 10_000 * DAY_SECONDS))["revoked and expired keys"] == 0
 
 
 # -- in small steps ------------------------------------------------------------------------------

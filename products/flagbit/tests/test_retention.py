@@ -50,12 +50,12 @@ def test_old_entries_go_and_with_the_last_that_names_it_a_revoked_key(tmp_path: 
         "audit entries": 2,
         "sessions": 0,
         "sign-in links": 0,
-        "revoked keys": 1,
+        "revoked and expired keys": 1,
     }
     with database.reading() as connection:
         assert set(connection.execute(select(tables.audit.c.actor)).scalars()) == {"Grace"}
     assert [key.id for key in installation.keys.list()] == [ids[1]]
-    assert run(NOW + 2 * DAY_SECONDS)["revoked keys"] == 1
+    assert run(NOW + 2 * DAY_SECONDS)["revoked and expired keys"] == 1
     installation.close()
 
 

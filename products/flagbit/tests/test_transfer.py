@@ -267,6 +267,18 @@ def test_only_an_admin_imports(role: str, reads: int, shared: TestClient) -> Non
         assert answer.status_code == 403
 
 
+def test_the_export_of_a_project_that_is_not_there_is_404(shared: TestClient) -> None:
+    installation: Installation = shared.app_state["installation"]
+    _, token = installation.keys.create("nobody", Role.ADMIN, "flagbit", "nothing")
+    key = {"X-API-Key": token}
+    for answer in (
+        shared.get(f"{API}/export", headers=key),
+        shared.post(f"{API}/import", headers=key | {"If-Match": '"x"'}, json={}),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["type"].endswith(":project-not-found")
+
+
 # -- on the machine -----------------------------------------------------------------------------
 
 
@@ -307,6 +319,8 @@ def test_keys_go_out_and_come_in_only_when_asked_for_and_fit_only_their_secret(
     tmp_path: Path,
 ) -> None:
     token, one = filled(tmp_path / "one"), str(tmp_path / "one")
+    words = ["--role", "server", "--product", "flagbit", "--environment", "production"]
+    assert run("keys", "create", "--owner", "shop", *words, "--data", one).exit_code == 0
     assert "digest" not in run("export", "--data", one).stdout
     whole = run("export", "--with-keys", "--data", one).stdout_bytes
     assert token.encode() not in whole

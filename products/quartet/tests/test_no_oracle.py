@@ -38,6 +38,7 @@ PUBLIC = {
     "/problems",
     "/problems/{slug}",
     "/flagbit/assets/{name}",
+    "/developers",
     "/flagbit/developers",
     "/flagbit/ofrep/openapi.json",
     "/flagbit/api/v1/openapi.json",

@@ -134,7 +134,8 @@ def _import(references: Sequence[str]) -> click.Command:
                 if with_keys and not dry_run:
                     settings = installation.settings
                     secret = load_secret(settings.data, settings.secret)
-                    keys = load_keys(document, installation.databases[DATABASE], secret)
+                    own = installation.databases[DATABASE]
+                    keys = load_keys(document, own, secret, installation.keys.roles)
             finally:
                 installation.close()
         _tell(reports, keys)

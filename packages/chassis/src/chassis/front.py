@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from chassis import key_api, keys_page, problems, sessions_page
+from chassis import customers, key_api, keys_page, problems, sessions_page
 from chassis.authentication import CHALLENGE, host_of, require
-from chassis.described import DescribedAPI
+from chassis.described import OPENAPI, DescribedAPI
 from chassis.form import form_of
 from chassis.installation import Installation
 from chassis.metrics import Metrics
@@ -22,11 +22,15 @@ from chassis.pages import SHARED, environment
 from chassis.playground import Playground, lessons
 from chassis.problem_pages import ProblemPages
 from chassis.problems import Problem
+from chassis.product import Context
 from chassis.rights import Principal, Role
 from chassis.schema import DATABASE
 from ifmatch.server.starlette import Conditional, TaggedResponse, conditional
 
 API_VERSION = "0.1.0"
+API = "/api/v1"
+SAMPLE = customers.Sample(f"{API}/keys")
+"""What the examples are about on the page for the customers of that API."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -40,6 +44,8 @@ _KEY_IS_UNKNOWN = "This key is not known, or may not sign in. Check it, or ask f
 def front(installation: Installation, metrics: Metrics) -> Starlette:
     """The application for every address that is not a product's."""
     pages = _Front(installation)
+    own = installation.own_context()
+    managing = api(own, installation)
     app = Starlette(
         routes=[
             Route("/", pages.index, methods=["GET"]),
@@ -53,7 +59,8 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
             Route("/sign-out", pages.sign_out, methods=["POST"]),
             *keys_page.routes(installation),
             *sessions_page.routes(installation),
-            Mount("/api/v1", api(installation)),
+            Mount(API, managing),
+            *customers.page(own, "quartet", {API: managing.openapi}, lambda _: SAMPLE),
             *ProblemPages(installation.problem_types, installation.settings.prefix).routes(),
             *SHARED.routes(),
             *metrics_routes(installation, metrics),
@@ -63,18 +70,19 @@ def front(installation: Installation, metrics: Metrics) -> Starlette:
     return app
 
 
-def api(installation: Installation) -> DescribedAPI:
+def api(own: Context, installation: Installation) -> DescribedAPI:
     """The API outside of the products: the keys of all of them."""
-    place = f"{installation.settings.prefix}/api/v1"
-    authenticate = installation.authenticator()
+    place = own.path(API)
     app = DescribedAPI(
         place,
         title="quartet",
         version=API_VERSION,
         summary="The keys of all products.",
         description="Every resource has an ETag. Poll with If-None-Match; edit with If-Match.",
+        links=customers.links(own, f"{API}{OPENAPI}"),
+        more={"externalDocs": {"url": own.path(customers.PATH)}},
     )
-    declare, keys = key_api.of_all_products(installation, authenticate, place)
+    declare, keys = key_api.of_all_products(installation, own.authenticate, place)
     app.include_router(key_api.router(declare, keys))
     app.add_exception_handler(405, key_api.on_method(f"{place}/keys"))
     return app

@@ -122,6 +122,18 @@ class Installation:
             stopping=self.stopping,
         )
 
+    def own_context(self) -> Context:
+        """The same for what is served outside the products; its database is that of the keys."""
+        return Context(
+            settings=self.settings,
+            database=self.databases[DATABASE],
+            keys=self.keys,
+            sessions=self.sessions,
+            authenticate=self.authenticator(),
+            prefix=self.settings.prefix,
+            stopping=self.stopping,
+        )
+
     def rules(self, now: float) -> list[retention.Rule]:
         """What may be deleted at that instant, in the order in which it has to go.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import Column
 
@@ -61,7 +61,8 @@ def own_rules(
 ) -> list[Rule]:
     """Those of the database of keys; `never` is the id of a key whose revocation must be kept.
 
-    A day count of 0 keeps for ever.
+    A key that another one took the place of stays while that one does: it is its history. A day
+    count of 0 keeps for ever.
     """
     instant = int(now)
     rules = [
@@ -69,9 +70,12 @@ def own_rules(
         Rule("sign-in links", database, sign_in_link.c.digest, sign_in_link.c.expires <= instant),
     ]
     if revoked_key_days:
-        long_ago = api_key.c.revoked <= instant - revoked_key_days * DAY_SECONDS
-        old = and_(api_key.c.revoked.is_not(None), long_ago, api_key.c.id != never)
-        rules.append(Rule("revoked keys", database, api_key.c.id, old, referred))
+        long_ago = instant - revoked_key_days * DAY_SECONDS
+        ended = or_(api_key.c.revoked <= long_ago, api_key.c.expires <= long_ago)
+        later = api_key.alias("later")
+        replaced = exists().where(later.c.replaces == api_key.c.id)
+        old = and_(ended, api_key.c.id != never, ~replaced)
+        rules.append(Rule("revoked and expired keys", database, api_key.c.id, old, referred))
     return rules
 
 

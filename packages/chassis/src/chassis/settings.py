@@ -463,8 +463,8 @@ SETTINGS: tuple[Setting[Any], ...] = _with_defaults(
         None,
         "days",
         days,
-        "How long the row of a revoked key is kept, and longer while an audit trail names it. 0 "
-        "keeps it for ever.",
+        "How long the row of a key that was revoked or has expired is kept, and longer while an "
+        "audit trail names it. 0 keeps it for ever.",
     ),
 )
 

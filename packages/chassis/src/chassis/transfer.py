@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import insert, select
 
 from chassis.database import Database
-from chassis.rights import Principal, Role
+from chassis.rights import Principal, Roles, UnfitRole
 from chassis.schema import api_key
 from chassis.secret import fingerprint
 from chassis.settings import OperatorError
@@ -130,7 +130,7 @@ def _keys(database: Database) -> list[dict[str, Any]]:
         return [dict(row) for row in rows.mappings()]
 
 
-def load_keys(document: Mapping[str, Any], database: Database, secret: bytes) -> int:
+def load_keys(document: Mapping[str, Any], database: Database, secret: bytes, roles: Roles) -> int:
     """Bring in the keys that are not there yet; how many those were. Raises ImportRefused.
 
     They are digests: they are of use only under the secret that they were made with.
@@ -143,7 +143,7 @@ def load_keys(document: Mapping[str, Any], database: Database, secret: bytes) ->
             "Its keys were made with another secret and would fit nobody. Next: set QUARTET_SECRET "
             "to that of the server they come from, or leave --with-keys out."
         )
-    rows = [_key(item) for item in found["items"]]
+    rows = [_key(item, roles) for item in found["items"]]
     with _refusing(), database.writing() as connection:
         there = set(connection.execute(select(api_key.c.id)).scalars())
         new = [row for row in rows if row["id"] not in there]
@@ -152,14 +152,17 @@ def load_keys(document: Mapping[str, Any], database: Database, secret: bytes) ->
     return len(new)
 
 
-def _key(item: Any) -> dict[str, Any]:
+def _key(item: Any, roles: Roles) -> dict[str, Any]:
     known = {column.name for column in api_key.c} - _HAPPENED
     if not isinstance(item, dict) or not {"id", "digest"} <= set(item) <= known:
         raise ImportRefused("A key has other members than keys have here. Next: import an export.")
-    if item.get("role") not in list(Role) or not all(
-        value is None or isinstance(value, str | int) for value in item.values()
-    ):
+    if not all(value is None or isinstance(value, str | int) for value in item.values()):
         raise ImportRefused(f"The key {item['id']!r} is none. Next: import an export.")
+    place = (item.get(name) for name in ("product", "project", "environment"))
+    try:
+        roles.check(str(item.get("role")), *place)
+    except UnfitRole as error:
+        raise ImportRefused(f"The key {item['id']!r}: {error} Nothing was changed.") from error
     return item
 
 

@@ -28,6 +28,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.described import EVERYWHERE
 from chassis.problems import Problem, install
 from chassis.product import Context
 from chassis.rights import Principal
@@ -100,7 +101,8 @@ def application(
 
 def described(served: Starlette, security: Mapping[str, Any]) -> dict[str, Any]:
     """The description of the two routes in OpenAPI; what is refused is in OFREP's words."""
-    made = description(served, title=TITLE, version=PROTOCOL, security=security)
+    told: Any = {"security": security, "everywhere": EVERYWHERE}
+    made = description(served, title=TITLE, version=PROTOCOL, **told)
     bulk, single = (made["paths"][path]["post"] for path in (ALL, ONE))
     del bulk["responses"]["422"]  # what it has to say of the content is 400
     for status, answer in bulk["responses"].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from flagbit.models import Export, ExportDocument, ImportReport
 from flagbit.transfer import FlagTransfer
 from ifmatch import ETag, canonical
 from ifmatch.server.fastapi import ConditionalRoute, Guarded, TaggedResponse
+from ifmatch.server.openapi import problem_doc
 
 DRY_RUN = {
     "name": "dry_run",
@@ -24,6 +26,9 @@ DRY_RUN = {
     "schema": {"type": "boolean"},
     "description": "Says what an import would change, and changes nothing. Needs no condition.",
 }
+
+NO_PROJECT: dict[int | str, dict[str, Any]] = {404: problem_doc("There is no such project.")}
+"""A key may be bound to a project that is not there."""
 
 
 def router(resources: Resources) -> APIRouter:
@@ -34,7 +39,7 @@ def router(resources: Resources) -> APIRouter:
     def tag(request: Request) -> ETag:
         return transfer.project(project_of(request)).etag
 
-    @routes.get("/export", response_model=ExportDocument)
+    @routes.get("/export", response_model=ExportDocument, responses=NO_PROJECT)
     @resources.reads(tag)
     def export_project(request: Request) -> Response:
         """Everything that people set in the project, to keep or to bring elsewhere."""
@@ -48,7 +53,12 @@ def router(resources: Resources) -> APIRouter:
     def needs_condition(request: Request) -> bool:
         return not _is_dry(request) and (required(request) if callable(required) else required)
 
-    @routes.post("/import", response_model=ImportReport, openapi_extra={"parameters": [DRY_RUN]})
+    @routes.post(
+        "/import",
+        response_model=ImportReport,
+        responses=NO_PROJECT,
+        openapi_extra={"parameters": [DRY_RUN]},
+    )
     @replace(declared, required=needs_condition)
     def import_project(request: Request, new: Export, guard: Guarded) -> Response:
         """Bring an export in: all of it or nothing; nothing is deleted.

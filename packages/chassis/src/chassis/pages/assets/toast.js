@@ -4,7 +4,7 @@
 //     say("Saved."); say("It could not be saved.", { bad: true });
 //
 // A message goes by itself, but not while somebody points at it or has the focus in it. A bad one
-// stays until it is closed. A page may have its own <toast-area>; with `one`, a message takes the
+// stays until it is closed. A page may have its own <toast-area>; with `single`, a message takes the
 // place of the one before, and lets through whatever is pressed at its place.
 
 import { button, h, seen } from "./dom.js";
@@ -20,7 +20,7 @@ class ToastArea extends HTMLElement {
 
   say(text, { bad = false } = {}) {
     const message = h("div", { class: bad ? "toast bad" : "toast" }, h("p", {}, seen(text)));
-    const alone = this.hasAttribute("one");
+    const alone = this.hasAttribute("single");
     if (bad || !alone) message.append(button("Close", () => message.remove(), { class: "quiet", "aria-label": "Close this message" }));
     this.append(message);
     while (this.children.length > (alone ? 1 : 3)) this.firstElementChild.remove();
