@@ -215,6 +215,24 @@ def _unfolded(page: Page, _server: Server) -> None:
     expect(route.get_by_text("428", exact=True)).to_be_visible()
 
 
+def _new_key(page: Page, _server: Server) -> None:
+    page.get_by_label("Whose is it?").fill("The build machine")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_role("heading", name="The new key of The build machine")).to_be_visible()
+
+
+def _to_rotate(page: Page, _server: Server) -> None:
+    page.get_by_role("link", name="Rotate").first.click()
+    expect(page.get_by_role("heading", name="Rotate a key?")).to_be_visible()
+
+
+def _to_revoke(page: Page, server: Server) -> None:
+    server.new_key("read", owner="Somebody who left")
+    page.reload()
+    page.get_by_role("link", name="Revoke").first.click()
+    expect(page.get_by_role("heading", name="Revoke a key?")).to_be_visible()
+
+
 STATES = (
     State("front, not signed in", "/", None),
     State("front, signed in", "/"),
@@ -229,6 +247,11 @@ STATES = (
     State("for programs, not signed in", "/flagbit/developers", None),
     State("problems", "/problems", None),
     State("a problem", "/problems/precondition-failed", None),
+    State("keys", "/keys", "admin"),
+    State("keys, a new one", "/keys", "admin", _new_key),
+    State("keys, to rotate one", "/keys", "admin", _to_rotate),
+    State("keys, to revoke one", "/keys", "admin", _to_revoke),
+    State("sessions", "/sessions"),
     State("sign-in", "/sign-in", None),
     State("sign-in refused", "/sign-in", None, _wrong_key, (401,)),
     State("sign-in with a spent link", "/sign-in?token=spent", None, expected=(401,)),

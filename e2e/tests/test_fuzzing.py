@@ -61,21 +61,33 @@ class Run:
         return {(method, path) for status, method, path in self.answers if 200 <= status < 300}
 
 
-def fuzzed(server: Server, folder: Path, description: str, base: str, hooks: str, n: int) -> Run:
-    """Let Schemathesis send about `n` requests to each operation below `base`."""
+def fuzzed(
+    server: Server,
+    folder: Path,
+    description: str,
+    base: str,
+    hooks: str,
+    n: int,
+    key: str | None = None,
+) -> Run:
+    """Let Schemathesis send about `n` requests to each operation below `base`.
+
+    They have the administrator's key, unless another is given.
+    """
+    key = key or server.admin_key
     log = folder / "answers"
     api = server.url + base
     done = subprocess.run(
         [
             *(BIN / "schemathesis", "run", description, "--url", api),
-            *("--header", f"Authorization: Bearer {server.admin_key}"),
+            *("--header", f"Authorization: Bearer {key}"),
             *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink"),
             *("--max-examples", str(n), "--suppress-health-check", "all", "--no-color"),
         ],
         cwd=folder,
         env=os.environ
         | {"SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": str(Path.cwd())}
-        | {"FUZZING_API": api, "FUZZING_KEY": server.admin_key, "FUZZING_LOG": str(log)},
+        | {"FUZZING_API": api, "FUZZING_KEY": key, "FUZZING_LOG": str(log)},
         capture_output=True,
         text=True,
         check=False,
@@ -118,6 +130,23 @@ def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
+def test_every_answer_of_an_evaluation_is_one_that_its_description_has(tmp_path: Path) -> None:
+    """OFREP as FlagBit describes it; what the protocol itself asks for stands below."""
+    with serving(tmp_path / "data") as server:
+        server.new_flag("a")
+        key = server.new_key("server", "production")
+        base = "/flagbit/ofrep"
+        description = f"{server.url}{base}/openapi.json"
+        run = fuzzed(server, tmp_path, description, base, "e2e.fuzzing_front", 30, key)
+        assert run.status == 0, run.report
+        assert len(run.answers) >= 60
+        assert run.succeeded > 0
+        assert max(run.statuses) < 500
+        assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
 def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> None:
     """Health, numbers, the overview and the playground: no 500, and no status beside the table."""
     description = tmp_path / "front.json"
@@ -138,7 +167,7 @@ def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> No
         assert "Traceback" not in server.log.read_text()
 
 
-APIS = {API, "/flagbit/ofrep/v1"}
+APIS = {API, "/flagbit/ofrep", "/api/v1"}
 """Where an API begins that a test here fuzzes. Who adds one, adds its fuzzing."""
 
 
@@ -150,7 +179,7 @@ def test_every_description_that_quartet_serves_is_fuzzed(quartet: Server) -> Non
     places = [
         f"{below}{api}"
         for below in ["", *(f"/{name}" for name in names)]
-        for api in ("", "/api", "/api/v1", "/api/v2", "/api/v3")
+        for api in ("", "/api", "/api/v1", "/api/v2", "/ofrep", "/ofrep/v1")
     ]
     served = {one for one in places if client.get(f"{one}/openapi.json").status_code == 200}
     assert served

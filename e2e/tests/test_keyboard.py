@@ -129,6 +129,20 @@ def test_the_playground_is_played_without_a_mouse(page: Page, samples: Server) -
     assert hands.faults == []
 
 
+def test_a_key_is_made_and_revoked_without_a_mouse(page: Page, samples: Server) -> None:
+    hands = signs_in(page, samples, "/sign-in", "admin")
+    hands.to(page.get_by_role("link", name="Keys", exact=True)).press("Enter")
+    hands.to(page.get_by_label("Whose is it?")).type("A machine of Ada")
+    hands.to(page.get_by_role("button", name="Make the key")).press("Enter")
+    expect(page.get_by_role("heading", name="The new key of A machine of Ada")).to_be_visible()
+    made = page.get_by_role("row").filter(has_text="A machine of Ada")
+    hands.to(made.get_by_role("link", name="Revoke")).press("Enter")
+    hands.to(page.get_by_role("button", name="Revoke it")).press("Enter")
+    expect(page.get_by_role("heading", name="Valid keys")).to_be_visible()
+    expect(made.get_by_role("link", name="Revoke")).to_have_count(0)
+    assert hands.faults == []
+
+
 @pytest.mark.parametrize("path", ["/", "/flagbit/", "/playground"])
 def test_the_first_stop_leads_past_the_top_to_the_content(
     page: Page, samples: Server, path: str

@@ -112,8 +112,10 @@ def test_an_expired_key_goes_as_a_revoked_one_and_never_before_its_successor(
     keys.revoke(made[1])
     later = NOW + 90 * DAY_SECONDS
     assert pruned(rules(database, later - 1))["revoked and expired keys"] == 0
-    assert pruned(rules(database, later))["revoked and expired keys"] == 2  # second and third
-    assert pruned(rules(database, later))["revoked and expired keys"] == 1
+    may_go = pruned(rules(database, later), dry_run=True)
+    assert may_go["revoked and expired keys"] == 2  # the second and the third
+    for _ in range(2):  # the first may be met in the same run, after its successor, or in the next
+        prune(rules(database, later))
     assert {key.owner for key in keys.list()} == {"valid"}
 
 

@@ -59,8 +59,8 @@ export function mergedView({ subject, rows, dismiss }) {
   const items = rows.map((row) =>
     h("li", { class: "merged-place", "data-field": field(row) },
       h("p", { class: "label" }, seen(subject.label(row)), " ", who(row)),
-      version("Before: ", subject.lines(row, row.base), subject.lines(row, row.theirs), "del", "heard"),
-      version("Now: ", subject.lines(row, row.theirs), subject.lines(row, row.base), "ins", "heard")));
+      h("div", {}, version("Before", subject.lines(row, row.base), subject.lines(row, row.theirs), "del")),
+      h("div", {}, version("Now", subject.lines(row, row.theirs), subject.lines(row, row.base), "ins"))));
   return h("section", { class: "notice other merged", "aria-label": "Merged" },
     h("p", {}, h("strong", {}, seen(names(rows)), " saved first."), " You changed different things, so both changes were merged, and both are saved."),
     h("ul", { class: "merged-places of-theirs" }, items),
@@ -95,8 +95,8 @@ function placeView(subject, row, choose) {
 }
 
 // One version of a place. Lines that the other does not have are marked, not by colour alone.
-function version(title, own, other, mark, label = "label") {
+function version(title, own, other, mark) {
   const there = new Set(other);
   const lines = own.map((line) => h(there.has(line) ? "span" : mark, { class: "line" }, line === "" ? " " : seen(line)));
-  return [h("p", { class: label }, title), h("div", { class: "lines" }, lines)];
+  return [h("p", { class: "label" }, title), h("div", { class: "lines" }, lines)];
 }
