@@ -167,6 +167,24 @@ def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> No
         assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_every_answer_about_keys_is_one_that_their_description_has(tmp_path: Path) -> None:
+    """The keys of all products, which the front makes, rotates and revokes."""
+    base = "/api/v1"
+    with serving(tmp_path / "data") as server:
+        description = f"{server.url}{base}/openapi.json"
+        run = fuzzed(server, tmp_path, description, base, "e2e.fuzzing", 30)
+        described = httpx.get(description).json()["paths"]
+        known = {(method.upper(), path) for path, methods in described.items() for method in methods}
+        assert run.status == 0, run.report
+        assert len(run.answers) >= 200
+        assert run.succeeded >= 0.2 * len(run.answers)
+        assert known - run.reached == set(), "never with success"
+        assert max(run.statuses) < 500
+        assert "Traceback" not in server.log.read_text()
+
+
 APIS = {API, "/flagbit/ofrep", "/api/v1"}
 """Where an API begins that a test here fuzzes. Who adds one, adds its fuzzing."""
 
