@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import browser, network, postgres
+from harness import network, postgres
+from harness.programs import CHROMIUM
 
 try:
     import hypothesis
@@ -80,7 +81,7 @@ def postgres_dsn(postgres_database: postgres.Database) -> str:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the system's browser; skips where there is none."""
-    found = browser.find()
+    found = CHROMIUM.find()
     if found is None:
-        pytest.skip(f"no browser: {browser.HOW_TO_GET}")
+        pytest.skip(f"no browser: {CHROMIUM.how_to_get}")
     return found

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from harness import browser, clauses, mutants, postgres, pythons, rules
+from harness import clauses, mutants, postgres, programs, pythons, rules
 from harness.summary import Counts, Stop, Summary
 
 ROOT = Path(__file__).resolve().parent
@@ -178,16 +178,18 @@ def pytest(
         summary.notes += counts.skips
 
 
-def install_browser(summary: Summary) -> None:
-    """Chromium from Debian, where it is missing and we may."""
-    if browser.find():
-        return
-    if not browser.installable():
-        summary.notes.append(f"tests with a browser; next: {browser.HOW_TO_GET}")
-        return
-    with summary.stage("browser") as tell:
-        if not browser.install():
-            tell(f"FAILED: apt-get brought no chromium; next: {browser.HOW_TO_GET}")
+def install_programs(summary: Summary) -> None:
+    """The system's programs that tests drive, from Debian, where they are missing and we may."""
+    for program in programs.PROGRAMS:
+        if program.find():
+            continue
+        name = program.names[0]
+        if not programs.installable():
+            summary.notes.append(f"tests with {name}; next: {program.how_to_get}")
+            continue
+        with summary.stage(name) as tell:
+            if not program.install():
+                tell(f"FAILED: apt-get brought no {name}; next: {program.how_to_get}")
 
 
 def try_mutants(summary: Summary, *ids: str) -> None:
@@ -276,14 +278,14 @@ def command_test(everything: bool, words: list[str]) -> int:
     """Run the tests; with `everything`, all of them, on all Pythons, and the built wheels."""
     summary = Summary()
     ci = os.environ.get("CI", "") not in ("", "false", "0")
-    strict = everything and (ci or browser.installable())
+    strict = everything and (ci or programs.installable())
     # By file: servers that a module shares are started once, and its races have a worker to
     # themselves. (pytest-xdist 3.8 does not see its own groups under pytest 9.)
     workers = ["-n", str(min(os.cpu_count() or 2, 8)), "--dist", "loadfile"]
     if any(word.startswith(("-n", "--pdb")) or word == "-s" for word in words):
         workers = []
     if everything:
-        install_browser(summary)
+        install_programs(summary)
         check(summary)
         if postgres.older() is None:
             summary.notes.append(f"stores on an older PostgreSQL; {postgres.HOW_TO_GET_OLDER}")

@@ -7,7 +7,6 @@ say who asked in place of what the client may have said.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -19,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import create_connection
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin:/usr/local/sbin")
+from harness.programs import NGINX
+
 PREFIX = "/tools"
 CONFIGURATION = Path(__file__).parents[1] / "deploy/nginx.conf"
 
@@ -114,11 +114,12 @@ def nginx(
     port: int, target: int, folder: Path, *, strips: bool, caches: bool = False
 ) -> Iterator[None]:
     """Nginx with the configuration that we hand out."""
-    assert NGINX is not None
+    program = NGINX.find()
+    assert program is not None
     folder.mkdir()
     file, log = folder / "nginx.conf", folder / "log"
     file.write_text(configuration(port, target, folder, strips=strips, caches=caches))
-    words = [NGINX, "-c", str(file), "-e", "stderr"]
+    words = [program, "-c", str(file), "-e", "stderr"]
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output)
     try:

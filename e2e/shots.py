@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from e2e.browsing import Person, launched
 from e2e.pages import STATES, Visits
 from e2e.program import Server, serving
-from harness import browser
+from harness.programs import CHROMIUM
 
 FLAG = "checkout-redesign"
 
@@ -152,9 +152,9 @@ def main() -> None:
     """Write the pictures into the folder that is named."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    path = browser.find()
+    path = CHROMIUM.find()
     if path is None:
-        sys.exit(f"no browser: {browser.HOW_TO_GET}")
+        sys.exit(f"no browser: {CHROMIUM.how_to_get}")
     with (
         tempfile.TemporaryDirectory() as data,
         serving(Path(data) / "samples", "--demo") as server,

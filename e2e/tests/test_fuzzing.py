@@ -176,7 +176,9 @@ def test_every_answer_about_keys_is_one_that_their_description_has(tmp_path: Pat
         description = f"{server.url}{base}/openapi.json"
         run = fuzzed(server, tmp_path, description, base, "e2e.fuzzing", 30)
         described = httpx.get(description).json()["paths"]
-        known = {(method.upper(), path) for path, methods in described.items() for method in methods}
+        known = {
+            (method.upper(), path) for path, methods in described.items() for method in methods
+        }
         assert run.status == 0, run.report
         assert len(run.answers) >= 200
         assert run.succeeded >= 0.2 * len(run.answers)

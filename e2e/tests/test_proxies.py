@@ -17,6 +17,7 @@ import pytest
 from e2e import proxying
 from e2e.program import Server, free_port, serving
 from e2e.proxying import PREFIX
+from harness.programs import NGINX
 
 Proxy = Callable[[int, int, Path], AbstractContextManager[None]]
 FLAGS = f"{PREFIX}/flagbit/api/v1/flags"
@@ -29,12 +30,10 @@ def _small(port: int, target: int, _folder: Path, *, strips: bool) -> AbstractCo
 PROXIES: dict[str, Proxy] = {
     "small, strips": partial(_small, strips=True),
     "small, keeps": partial(_small, strips=False),
+    "nginx, strips": partial(proxying.nginx, strips=True),
+    "nginx, keeps": partial(proxying.nginx, strips=False),
 }
-if proxying.NGINX:
-    PROXIES |= {
-        "nginx, strips": partial(proxying.nginx, strips=True),
-        "nginx, keeps": partial(proxying.nginx, strips=False),
-    }
+needs_nginx = pytest.mark.skipif(NGINX.find() is None, reason=f"no nginx: {NGINX.how_to_get}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,12 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, i
         yield server, port
 
 
-@pytest.fixture(params=list(PROXIES))
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[needs_nginx] if name.startswith("nginx") else [])
+        for name in PROXIES
+    ]
+)
 def place(
     request: pytest.FixtureRequest, behind: tuple[Server, int], tmp_path: Path
 ) -> Iterator[Place]:
@@ -155,35 +159,38 @@ def cached(behind: tuple[Server, int], tmp_path: Path) -> Iterator[Place]:
         yield Place(server, f"http://127.0.0.1:{port}")
 
 
-if proxying.NGINX:
+@needs_nginx
+def test_a_cache_keeps_nothing_that_needs_a_key(cached: Place) -> None:
+    reader = cached.server.new_key("read")
+    with cached.client() as admin, cached.client(reader) as other, cached.client("x") as none:
+        for client, status in ((admin, 200), (other, 200), (none, 401), (admin, 200)):
+            answer = client.get(FLAGS)
+            assert (answer.status_code, answer.headers["x-cache"]) == (status, "MISS")
+        tag = {"If-None-Match": admin.get(FLAGS).headers["etag"]}
+        assert none.get(FLAGS, headers=tag).status_code == 401
+        # Where nginx caches it does not pass If-None-Match on: a whole answer, and a right one.
+        again = admin.get(FLAGS, headers=tag)
+        assert (again.status_code, again.headers["etag"]) == (200, tag["If-None-Match"])
 
-    def test_a_cache_keeps_nothing_that_needs_a_key(cached: Place) -> None:
-        reader = cached.server.new_key("read")
-        with cached.client() as admin, cached.client(reader) as other, cached.client("x") as none:
-            for client, status in ((admin, 200), (other, 200), (none, 401), (admin, 200)):
-                answer = client.get(FLAGS)
-                assert (answer.status_code, answer.headers["x-cache"]) == (status, "MISS")
-            tag = {"If-None-Match": admin.get(FLAGS).headers["etag"]}
-            assert none.get(FLAGS, headers=tag).status_code == 401
-            # Where nginx caches it does not pass If-None-Match on: a whole answer, and a right one.
-            again = admin.get(FLAGS, headers=tag)
-            assert (again.status_code, again.headers["etag"]) == (200, tag["If-None-Match"])
 
-    def test_an_edit_through_a_cache_is_judged_all_the_same(cached: Place) -> None:
-        with cached.client() as admin:
-            path = cached.server.new_flag(f"flag-{secrets.token_hex(4)}").headers["location"]
-            content = {"enabled": True}
-            state = f"{PREFIX}{path.removeprefix(PREFIX)}/environments/production"
-            tag = admin.get(state).headers["etag"]
-            patch = {"If-Match": tag, "Content-Type": "application/merge-patch+json"}
-            answers = [admin.patch(state, json=content, headers=patch) for _ in range(2)]
-            assert [one.status_code for one in answers] == [200, 412]
+@needs_nginx
+def test_an_edit_through_a_cache_is_judged_all_the_same(cached: Place) -> None:
+    with cached.client() as admin:
+        path = cached.server.new_flag(f"flag-{secrets.token_hex(4)}").headers["location"]
+        content = {"enabled": True}
+        state = f"{PREFIX}{path.removeprefix(PREFIX)}/environments/production"
+        tag = admin.get(state).headers["etag"]
+        patch = {"If-Match": tag, "Content-Type": "application/merge-patch+json"}
+        answers = [admin.patch(state, json=content, headers=patch) for _ in range(2)]
+        assert [one.status_code for one in answers] == [200, 412]
 
-    def test_a_cache_keeps_what_is_everybodys_and_answers_304_itself(cached: Place) -> None:
-        with httpx.Client(base_url=cached.proxy) as anybody:
-            page = anybody.get(f"{PREFIX}/sign-in").text
-            (asset,) = re.findall(r'href="([^"]+base\.css)"', page)
-            first, second = anybody.get(asset), anybody.get(asset)
-            assert (first.headers["x-cache"], second.headers["x-cache"]) == ("MISS", "HIT")
-            again = anybody.get(asset, headers={"If-None-Match": second.headers["etag"]})
-            assert (again.status_code, again.headers["x-cache"]) == (304, "HIT")
+
+@needs_nginx
+def test_a_cache_keeps_what_is_everybodys_and_answers_304_itself(cached: Place) -> None:
+    with httpx.Client(base_url=cached.proxy) as anybody:
+        page = anybody.get(f"{PREFIX}/sign-in").text
+        (asset,) = re.findall(r'href="([^"]+base\.css)"', page)
+        first, second = anybody.get(asset), anybody.get(asset)
+        assert (first.headers["x-cache"], second.headers["x-cache"]) == ("MISS", "HIT")
+        again = anybody.get(asset, headers={"If-None-Match": second.headers["etag"]})
+        assert (again.status_code, again.headers["x-cache"]) == (304, "HIT")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from click.testing import CliRunner
 from chassis.installation import find_product
 from chassis.settings import read_settings
 from chassis.sources import DEFAULT
+from harness.programs import SYSTEMD_ANALYZE
 from quartet.cli import PRODUCTS, main
 
 ROOT = Path(__file__).parents[3]
@@ -100,24 +100,30 @@ def test_the_unit_waits_longer_than_the_server_takes_to_stop() -> None:
     assert int(limit) > _STOP_SECONDS + STOPS_WITHIN
 
 
-if shutil.which("systemd-analyze"):
+needs_systemd = pytest.mark.skipif(
+    SYSTEMD_ANALYZE.find() is None, reason=f"no systemd: {SYSTEMD_ANALYZE.how_to_get}"
+)
 
-    def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
-        """The program is not installed here, so another one stands in for it."""
-        unit = tmp_path / "quartet.service"
-        unit.write_text(UNIT.replace(PROGRAM, "/bin/true"))
-        words = ["systemd-analyze", "verify", "--man=no", str(unit)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        about_it = [line for line in done.stderr.splitlines() if "quartet.service" in line]
-        assert about_it == []
 
-    def test_a_mistake_in_the_unit_would_be_found(tmp_path: Path) -> None:
-        """The twin."""
-        unit = tmp_path / "quartet.service"
-        unit.write_text(UNIT.replace(PROGRAM, "/bin/true").replace("UMask=", "UMusk="))
-        words = ["systemd-analyze", "verify", "--man=no", str(unit)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert "UMusk" in done.stderr
+@needs_systemd
+def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
+    """The program is not installed here, so another one stands in for it."""
+    unit = tmp_path / "quartet.service"
+    unit.write_text(UNIT.replace(PROGRAM, "/bin/true"))
+    words = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    about_it = [line for line in done.stderr.splitlines() if "quartet.service" in line]
+    assert about_it == []
+
+
+@needs_systemd
+def test_a_mistake_in_the_unit_would_be_found(tmp_path: Path) -> None:
+    """The twin."""
+    unit = tmp_path / "quartet.service"
+    unit.write_text(UNIT.replace(PROGRAM, "/bin/true").replace("UMask=", "UMusk="))
+    words = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "UMusk" in done.stderr
 
 
 # -- the container --------------------------------------------------------------------------------
