@@ -143,12 +143,21 @@ def test_a_key_is_made_and_revoked_without_a_mouse(page: Page, samples: Server) 
     assert hands.faults == []
 
 
-@pytest.mark.parametrize("path", ["/", "/flagbit/", "/playground"])
+def polling(page: Page) -> None:
+    """Wait until the page has asked once: what its modules put in place is there."""
+    expect(page.locator(".cost, #poll").first).to_contain_text("poll")
+
+
+PAGES = {"/": polling, "/flagbit/": polling, "/playground": playing}
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_the_first_stop_leads_past_the_top_to_the_content(
     page: Page, samples: Server, path: str
 ) -> None:
     hands = signs_in(page, samples, f"/sign-in?next={path}")
     page.goto(samples.url + path)
+    PAGES[path](page)
     hands.press("Tab").looks()
     skip = page.get_by_role("link", name="To the content")
     expect(skip).to_be_focused()
