@@ -33,6 +33,12 @@ def pytest_configure() -> None:
     network.close_network()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts programs: with short files at the end the workers end together."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("e2e/", "benchmarks/")))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests have counted: each `record_property("figure", ...)`."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")

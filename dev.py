@@ -282,6 +282,7 @@ def command_test(everything: bool, words: list[str]) -> int:
     # By file: servers that a module shares are started once, and its races have a worker to
     # themselves. (pytest-xdist 3.8 does not see its own groups under pytest 9.)
     workers = ["-n", str(min(os.cpu_count() or 2, 8)), "--dist", "loadfile"]
+    workers.append("--no-loadscope-reorder")  # by the number of tests; conftest.py knows better
     if any(word.startswith(("-n", "--pdb")) or word == "-s" for word in words):
         workers = []
     if everything:

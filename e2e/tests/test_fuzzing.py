@@ -114,7 +114,7 @@ def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
         server.new_key("read")
         known = {(one.method, one.template) for one in operations(server)}
         description = f"{server.url}{API}/openapi.json"
-        run = fuzzed(server, tmp_path, description, API, "e2e.fuzzing", 60)
+        run = fuzzed(server, tmp_path, description, API, "e2e.fuzzing", 45)
         assert run.status == 0, run.report
         assert re.search(r"^ *✅ +Stateful$", run.report, re.M), run.report
         links = re.search(r"^ *API Links: +(\d+) covered /", run.report, re.M)

@@ -384,7 +384,7 @@ STEPS = [value for name, value in globals().items() if name.startswith("step_")]
 
 
 @pytest.mark.parametrize(
-    "length", [pytest.param(20, id="short"), pytest.param(100, marks=pytest.mark.full, id="long")]
+    "length", [pytest.param(20, id="short"), pytest.param(60, marks=pytest.mark.full, id="long")]
 )
 @pytest.mark.timeout(1200)
 def test_a_tag_tells_bodies_apart_and_stays_while_the_body_stays(world: World, length: int) -> None:
