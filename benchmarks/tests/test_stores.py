@@ -18,6 +18,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "FEW", 10)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("hasty")
 def test_every_part_gives_its_lines_on_both_databases() -> None:
     """But for Django's, which would set the process up for all other tests."""

@@ -196,6 +196,7 @@ def test_different_rules_of_two_people_are_merged_and_said(
     assert is_a_chain(quartet, flag, "state")
 
 
+@pytest.mark.full
 def test_a_merge_that_is_refused_is_in_the_form_with_what_is_wrong(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_merge_that_is_refused_is_in_the_form_with_what_is_wrong(
     grace.complaints = [one for one in grace.complaints if "status of 422" not in one]
 
 
+@pytest.mark.full
 def test_what_is_typed_while_a_merge_is_under_way_stays(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -298,6 +300,7 @@ def test_one_field_of_two_people_is_chosen_field_by_field(
     assert authors(quartet, flag) == ["Ada", "Grace"]
 
 
+@pytest.mark.full
 def test_taking_theirs_keeps_mine_at_hand(people: Any, quartet: Server, flag: str) -> None:
     ada, grace = people("Ada"), people("Grace")
     for person in (ada, grace):
@@ -314,6 +317,7 @@ def test_taking_theirs_keeps_mine_at_hand(people: Any, quartet: Server, flag: st
     assert is_a_chain(quartet, flag)
 
 
+@pytest.mark.full
 def test_going_on_overwrites_nothing_and_shows_both_again(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -335,6 +339,7 @@ def test_going_on_overwrites_nothing_and_shows_both_again(
     assert read(quartet, flag)["description"] == "As both might like it"
 
 
+@pytest.mark.full
 def test_who_is_late_twice_is_asked_twice(people: Any, quartet: Server, flag: str) -> None:
     """While the conflict is on the screen, somebody else saves once more."""
     ada, grace = people("Ada"), people("Grace")
@@ -361,6 +366,7 @@ def test_who_is_late_twice_is_asked_twice(people: Any, quartet: Server, flag: st
     assert is_a_chain(quartet, flag)
 
 
+@pytest.mark.full
 def test_who_saves_elsewhere_while_a_conflict_is_decided_is_merged_along(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -487,6 +493,7 @@ def test_one_rule_of_two_people_is_chosen_by_keyboard(
 # -- the list -------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_a_poll_of_what_did_not_change_costs_no_bytes(people: Any, flag: str) -> None:
     ada = people("Ada")
     polls = ada.requests("GET", "/flags?environment=production")
@@ -499,6 +506,7 @@ def test_a_poll_of_what_did_not_change_costs_no_bytes(people: Any, flag: str) ->
     assert polls[-1].headers["if-none-match"].startswith('W/"')
 
 
+@pytest.mark.full
 def test_a_change_arrives_without_taking_the_focus_or_what_is_typed(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -529,6 +537,7 @@ LOOK = """(hidden) => {
 }"""
 
 
+@pytest.mark.full
 def test_polling_pauses_while_nobody_looks(people: Any, flag: str) -> None:
     ada = people("Ada")
     ada.page.evaluate(LOOK, True)
@@ -699,6 +708,7 @@ def test_a_flag_that_somebody_deleted_can_be_made_again(
     ada.complaints = [one for one in ada.complaints if "status of 404" not in one]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("filtered", [False, True])
 def test_that_somebody_deleted_the_open_flag_is_said_within_a_poll(
     people: Any, quartet: Server, flag: str, filtered: bool
@@ -728,6 +738,7 @@ def test_that_somebody_deleted_the_open_flag_is_said_within_a_poll(
         expect(notice).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_flag_that_is_made_again_elsewhere_is_shown(
     people: Any, quartet: Server, flag: str
 ) -> None:
@@ -867,6 +878,7 @@ def test_what_others_sent_is_text_and_nothing_in_it_is_hidden(
 LONG = "w" * 120
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_nothing_is_wider_than_the_window(
     people: Any, quartet: Server, flag: str, width: int
@@ -926,6 +938,7 @@ ON_TOP = """node => {
 }"""
 
 
+@pytest.mark.full
 def test_links_stay_below_the_prefix_of_a_proxy(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -943,6 +956,7 @@ def test_links_stay_below_the_prefix_of_a_proxy(
         assert ada.complaints == []
 
 
+@pytest.mark.full
 def test_with_strict_comparison_changes_that_fit_are_merged_as_well(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -166,6 +166,7 @@ def test_an_edit_that_the_disk_does_not_take_is_never_acknowledged(
 
 
 @LINUX
+@pytest.mark.full
 def test_a_server_that_passes_over_a_full_disk_acknowledges_what_is_not_there(
     cells: Cells, report: Report
 ) -> None:

@@ -170,7 +170,7 @@ def worlds(
             ("sqlite", "state"),
             ("sqlite", "strict", pytest.mark.full),
             ("postgresql", "state", pytest.mark.full),
-            ("postgresql", "strict"),
+            ("postgresql", "strict", pytest.mark.full),
         )
     ],
     ids="-".join,
