@@ -373,6 +373,7 @@ def raced_by_sql(cell: Cell, edits: int) -> Figures:
     return figures
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("database", DATABASES)
 def test_no_edit_is_lost_beside_plain_sql_and_no_deadlock_reaches_a_client(
     cells: Cells, report: Report, database: str

@@ -433,6 +433,7 @@ def test_a_refusal_says_what_the_problem_said(base: str) -> None:
     assert (told["error"], told["status"]) == ("Refused", 404)
 
 
+@pytest.mark.full
 def test_twenty_writers_of_one_note_all_get_their_change_in(site: Site, base: str) -> None:
     site.notes.create("tea", {})
     body = """
