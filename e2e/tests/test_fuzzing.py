@@ -100,6 +100,30 @@ def fuzzed(
     return run
 
 
+def assert_promises_kept(run: Run, server: Server, least: int) -> None:
+    """No answer beside the description, no 500, and at least so many requests."""
+    assert run.status == 0, run.report
+    assert len(run.answers) >= least
+    assert max(run.statuses) < 500
+    assert "Traceback" not in server.log.read_text()
+
+
+def assert_reached(run: Run, known: set[tuple[str, str]]) -> None:
+    """A fifth succeeded, and each operation at least once."""
+    assert run.succeeded >= 0.2 * len(run.answers)
+    assert known - run.reached == set(), "never with success"
+
+
+def described(description: Any) -> set[tuple[str, str]]:
+    """The operations of a description: method and path."""
+    return {
+        (method.upper(), path)
+        for path, methods in description["paths"].items()
+        for method in methods
+        if method != "parameters"
+    }
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1200)
 def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
@@ -115,17 +139,13 @@ def test_every_answer_is_one_that_the_description_has(tmp_path: Path) -> None:
         known = {(one.method, one.template) for one in operations(server)}
         description = f"{server.url}{API}/openapi.json"
         run = fuzzed(server, tmp_path, description, API, "e2e.fuzzing", 45)
-        assert run.status == 0, run.report
+        assert_promises_kept(run, server, REQUESTS)
+        assert_reached(run, known)
         assert re.search(r"^ *✅ +Stateful$", run.report, re.M), run.report
         links = re.search(r"^ *API Links: +(\d+) covered /", run.report, re.M)
         assert links is not None, run.report
         assert int(links[1]) >= 5, "answers that lead to requests were hardly followed"
         print(links[0].strip())
-        assert len(run.answers) >= REQUESTS
-        assert run.succeeded >= 0.2 * len(run.answers)
-        assert known - run.reached == set(), "never with success"
-        assert max(run.statuses) < 500
-        assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.full
@@ -138,11 +158,8 @@ def test_every_answer_of_an_evaluation_is_one_that_its_description_has(tmp_path:
         base = "/flagbit/ofrep"
         description = f"{server.url}{base}/openapi.json"
         run = fuzzed(server, tmp_path, description, base, "e2e.fuzzing_front", 30, key)
-        assert run.status == 0, run.report
-        assert len(run.answers) >= 60
+        assert_promises_kept(run, server, 60)
         assert run.succeeded > 0
-        assert max(run.statuses) < 500
-        assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.full
@@ -151,20 +168,10 @@ def test_every_answer_of_the_front_is_one_that_is_promised(tmp_path: Path) -> No
     """Health, numbers, the overview and the playground: no 500, and no status beside the table."""
     description = tmp_path / "front.json"
     description.write_text(json.dumps(front_api.DESCRIPTION))
-    known = {
-        (method.upper(), path)
-        for path, methods in front_api.DESCRIPTION["paths"].items()
-        for method in methods
-        if method != "parameters"
-    }
     with serving(tmp_path / "data") as server:
         run = fuzzed(server, tmp_path, str(description), "", "e2e.fuzzing_front", 30)
-        assert run.status == 0, run.report
-        assert len(run.answers) >= 300
-        assert run.succeeded >= 0.2 * len(run.answers)
-        assert known - run.reached == set(), "never with success"
-        assert max(run.statuses) < 500
-        assert "Traceback" not in server.log.read_text()
+        assert_promises_kept(run, server, 300)
+        assert_reached(run, described(front_api.DESCRIPTION))
 
 
 @pytest.mark.full
@@ -175,16 +182,8 @@ def test_every_answer_about_keys_is_one_that_their_description_has(tmp_path: Pat
     with serving(tmp_path / "data") as server:
         description = f"{server.url}{base}/openapi.json"
         run = fuzzed(server, tmp_path, description, base, "e2e.fuzzing", 30)
-        described = httpx.get(description).json()["paths"]
-        known = {
-            (method.upper(), path) for path, methods in described.items() for method in methods
-        }
-        assert run.status == 0, run.report
-        assert len(run.answers) >= 200
-        assert run.succeeded >= 0.2 * len(run.answers)
-        assert known - run.reached == set(), "never with success"
-        assert max(run.statuses) < 500
-        assert "Traceback" not in server.log.read_text()
+        assert_promises_kept(run, server, 200)
+        assert_reached(run, described(httpx.get(description).json()))
 
 
 APIS = {API, "/flagbit/ofrep", "/api/v1"}
